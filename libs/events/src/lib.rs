@@ -1,0 +1,32 @@
+//! What travels on the bus: the wire types generated from `proto/`, their subjects, and the checks on what arrives.
+//!
+//! This crate publishes and consumes nothing (see `maas-bus`) and stores nothing (see `maas-store`). To add an event:
+//! write the message in `proto/`, run `make generate`, give it a subject or bucket in [`topic`], and a validation here.
+#![forbid(unsafe_code)]
+
+pub mod delivery;
+pub mod source;
+pub mod topic;
+pub mod validate;
+
+pub use delivery::Delivery;
+pub use source::{SourceError, SourceId};
+pub use topic::Bucket;
+
+/// Usage events, heartbeats and watermarks (`proto/maas/usage/v1`).
+#[allow(clippy::all, missing_docs)]
+pub mod usage {
+    include!("generated/maas.usage.v1.rs");
+}
+
+/// Last values of keys, users and models (`proto/maas/state/v1`).
+#[allow(clippy::all, missing_docs)]
+pub mod state {
+    include!("generated/maas.state.v1.rs");
+}
+
+/// Audit records (`proto/maas/audit/v1`).
+#[allow(clippy::all, missing_docs)]
+pub mod audit {
+    include!("generated/maas.audit.v1.rs");
+}
