@@ -4,6 +4,7 @@
 //! To add an entity, add one line to the list in [`id`].
 #![forbid(unsafe_code)]
 
+pub mod cidr;
 pub mod id;
 pub mod money;
 pub mod page;
@@ -13,6 +14,7 @@ pub mod role;
 pub mod time;
 pub mod tokens;
 
+pub use cidr::{Cidr, CidrError};
 pub use id::*;
 pub use money::{Currency, Money, Nanos};
 pub use page::{Cursor, CursorError, PageLimit};

@@ -1,0 +1,156 @@
+//! Who is calling the control plane: the credential of a request, and what resolves it.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, http::Method, web};
+use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use maas_types::{Role, SessionId, TokenId, UserId};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::problem::{Problem, ProblemCode};
+
+/// The longest session id or token that is looked at.
+const MAX_CREDENTIAL_BYTES: usize = 4_096;
+/// What API keys start with; they never open the control plane.
+const API_KEY_PREFIX: &str = "sk-maas-";
+
+/// An authenticated person or service account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub user_id: UserId,
+    pub user_name: String,
+    pub role: Role,
+    pub via: Via,
+    /// The one-time password is still in use: nothing but changing it is allowed.
+    pub must_change_password: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    Session(SessionId),
+    Token(TokenId),
+}
+
+/// What a request presented; not checked yet.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// The value of the session cookie.
+    Session(SecretString),
+    /// A bearer token that should be one of our access tokens with audience `control`.
+    Token(SecretString),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the identity service cannot be asked")]
+pub struct IdentityUnavailable(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// Turns a credential into a caller: over internal HTTP, or directly where auth lives in the same process.
+#[async_trait]
+pub trait CallerResolver: Send + Sync + 'static {
+    /// `None`: the credential is not valid (any more).
+    async fn resolve(&self, credential: &Credential) -> Result<Option<Caller>, IdentityUnavailable>;
+}
+
+pub type SharedCallerResolver = Arc<dyn CallerResolver>;
+
+/// What the control plane needs to know of its own address.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Scheme, host and port under which people reach the platform, e.g. `https://maas.example.org`.
+    pub public_origin: String,
+    /// Other origins whose scripts may call with a session.
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<maas_types::Cidr>,
+}
+
+impl WebSettings {
+    /// Cookies are bound to the host and to TLS wherever people reach us by https.
+    pub fn is_https(&self) -> bool {
+        self.public_origin.starts_with("https://")
+    }
+
+    pub fn session_cookie(&self) -> &'static str {
+        if self.is_https() { "__Host-maas" } else { "maas_session" }
+    }
+}
+
+/// The token that a browser must send in `x-csrf-token` with each change: known only to who can read the sign-in
+/// answer, computed from the session secret so that nothing needs to be stored.
+pub fn csrf_token(session: &SecretString) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"maas csrf v1\0");
+    hash.update(session.expose_secret().as_bytes());
+    URL_SAFE_NO_PAD.encode(hash.finalize())
+}
+
+/// The caller of this request, or the problem that says why there is none.
+pub async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+    let settings = request.app_data::<web::Data<WebSettings>>().ok_or_else(|| Problem::internal("no web settings"))?;
+    let resolver =
+        request.app_data::<web::Data<SharedCallerResolver>>().ok_or_else(|| Problem::internal("no caller resolver"))?;
+    let credential = credential(request, settings)?.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))?;
+    if let Credential::Session(session) = &credential {
+        check_same_site(request, settings, session)?;
+    }
+    let resolved = resolver.resolve(&credential).await.map_err(|error| {
+        let problem = Problem { cause: Some(Box::new(error)), ..Problem::new(ProblemCode::IdentityUnavailable) };
+        problem.retry_after(2)
+    })?;
+    resolved.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))
+}
+
+/// The first credential present decides: the header, then the cookie.
+pub fn credential(request: &HttpRequest, settings: &WebSettings) -> Result<Option<Credential>, Problem> {
+    let malformed = || Problem::new(ProblemCode::NotAuthenticated);
+    if request.headers().contains_key("x-api-key") {
+        return Err(Problem::new(ProblemCode::ApiKeyNotAllowed));
+    }
+    if let Some(header) = request.headers().get("authorization") {
+        let text = header.to_str().map_err(|_| malformed())?;
+        let token = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token = token.map(|(_, token)| token.trim()).ok_or_else(malformed)?;
+        if token.starts_with(API_KEY_PREFIX) {
+            return Err(Problem::new(ProblemCode::ApiKeyNotAllowed));
+        }
+        if token.len() > MAX_CREDENTIAL_BYTES {
+            return Err(malformed());
+        }
+        return Ok(Some(Credential::Token(token.into())));
+    }
+    let cookie = request.cookie(settings.session_cookie());
+    Ok(cookie.filter(|cookie| cookie.value().len() <= 128).map(|cookie| Credential::Session(cookie.value().into())))
+}
+
+/// A change with a cookie must come from our own pages: right origin, and the token only those can know.
+fn check_same_site(request: &HttpRequest, settings: &WebSettings, session: &SecretString) -> Result<(), Problem> {
+    if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
+        return Ok(());
+    }
+    check_origin(request, settings)?;
+    let sent = request.headers().get("x-csrf-token").map(|value| value.as_bytes()).unwrap_or_default();
+    let expected = csrf_token(session);
+    if bool::from(sent.ct_eq(expected.as_bytes())) {
+        return Ok(());
+    }
+    Err(Problem::with_detail(ProblemCode::CsrfRefused, "send the csrf_token of the sign-in answer in x-csrf-token"))
+}
+
+/// Refuses a browser's request from a foreign page. The origin must be ours, an allowed one, or the host called.
+pub fn check_origin(request: &HttpRequest, settings: &WebSettings) -> Result<(), Problem> {
+    let origin = request.headers().get("origin").and_then(|value| value.to_str().ok());
+    let refused = || Problem::with_detail(ProblemCode::CsrfRefused, "the Origin header does not match");
+    let origin = origin.ok_or_else(refused)?;
+    let host = request.headers().get("host").and_then(|value| value.to_str().ok());
+    let same_host = origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
+    if same_host || origin == settings.public_origin || settings.allowed_origins.iter().any(|allowed| allowed == origin)
+    {
+        return Ok(());
+    }
+    Err(refused())
+}

@@ -1,0 +1,151 @@
+//! What each role may do. Default deny: an operation has no permission until a line here grants it.
+
+use std::{future::Future, marker::PhantomData, pin::Pin};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use maas_types::{Role, UserId};
+
+use crate::{
+    caller::{self, Caller},
+    problem::{Problem, ProblemCode},
+};
+
+/// Whose things an operation may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessScope {
+    Own(UserId),
+    All,
+}
+
+impl AccessScope {
+    /// Whether a thing of `owner` is inside.
+    pub fn covers(self, owner: UserId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(user) => user == owner,
+        }
+    }
+
+    /// The owner to filter by; `None` means no filter.
+    pub fn owner(self) -> Option<UserId> {
+        match self {
+            Self::All => None,
+            Self::Own(user) => Some(user),
+        }
+    }
+}
+
+/// What a role gets from a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    Denied,
+    Own,
+    All,
+}
+
+/// A declared permission; the types in this module are the only ones.
+pub trait Permission: 'static {
+    const NAME: &'static str;
+    fn grant(role: Role) -> Grant;
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal: user $user:ident, readonly $readonly:ident, admin $admin:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub enum $name {}
+
+            impl Permission for $name {
+                const NAME: &'static str = $text;
+
+                fn grant(role: Role) -> Grant {
+                    match role {
+                        Role::User => Grant::$user,
+                        Role::AdminReadonly => Grant::$readonly,
+                        Role::Admin => Grant::$admin,
+                    }
+                }
+            }
+        )*
+
+        /// Every permission with what the roles get: user, admin-readonly, admin.
+        pub const TABLE: &[(&str, Grant, Grant, Grant)] = &[
+            $(($text, Grant::$user, Grant::$readonly, Grant::$admin),)*
+        ];
+    };
+}
+
+permissions! {
+    ReadOwnProfile = "profile.read": user Own, readonly Own, admin Own;
+    ManageOwnSessions = "sessions.manage": user Own, readonly Own, admin Own;
+    CreateToken = "tokens.create": user Own, readonly Own, admin Own;
+    ReadUsers = "users.read": user Denied, readonly All, admin All;
+    ManageUsers = "users.manage": user Denied, readonly Denied, admin All;
+    ReadAudit = "audit.read": user Denied, readonly All, admin All;
+    ReadKeys = "keys.read": user Own, readonly All, admin All;
+    CreateKey = "keys.create": user Own, readonly Own, admin All;
+    ManageKeys = "keys.manage": user Own, readonly Own, admin All;
+    ReadModels = "models.read": user Own, readonly All, admin All;
+    ReadModelAdministration = "models.administration.read": user Denied, readonly All, admin All;
+    ManageModels = "models.manage": user Denied, readonly Denied, admin All;
+    ReadUsage = "usage.read": user Own, readonly All, admin All;
+}
+
+/// A caller who holds the permission `P`. As an argument of a handler it is the check.
+#[derive(Debug)]
+pub struct Require<P: Permission> {
+    pub caller: Caller,
+    pub scope: AccessScope,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permission> Require<P> {
+    fn of(caller: Caller) -> Result<Self, Problem> {
+        let scope = match P::grant(caller.role) {
+            Grant::Denied => {
+                let detail = format!("your role {} lacks {}", caller.role.as_str(), P::NAME);
+                return Err(Problem::with_detail(ProblemCode::PermissionDenied, detail));
+            }
+            Grant::Own => AccessScope::Own(caller.user_id),
+            Grant::All => AccessScope::All,
+        };
+        Ok(Self { caller, scope, permission: PhantomData })
+    }
+}
+
+impl<P: Permission> FromRequest for Require<P> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let caller = caller::authenticate(&request).await?;
+            if caller.must_change_password {
+                return Err(Problem::new(ProblemCode::PasswordChangeRequired));
+            }
+            Self::of(caller)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readonly_admins_write_nothing_of_others() {
+        for (name, _, readonly, _) in TABLE {
+            let writes = name.ends_with(".manage") || name.ends_with(".create");
+            assert!(!writes || *readonly != Grant::All, "{name}");
+        }
+    }
+
+    #[test]
+    fn users_never_reach_other_peoples_things() {
+        for (name, user, _, _) in TABLE {
+            assert_ne!(*user, Grant::All, "{name}");
+        }
+    }
+}

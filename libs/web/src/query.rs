@@ -1,0 +1,109 @@
+//! Query strings: typed, unknown parameters refused, pages with checked limits.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload};
+use maas_types::{Cursor, PageLimit};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::IntoParams;
+
+use crate::problem::{FieldFault, Problem, ProblemCode};
+
+/// A checked query string. `T` denies unknown fields.
+#[derive(Debug)]
+pub struct QueryParams<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(parse(request.query_string()).map(Self))
+    }
+}
+
+fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let deserializer = serde_urlencoded::Deserializer::new(pairs);
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let detail = error.inner().to_string();
+        let name = parameter_of(&error.path().to_string(), &detail);
+        let code = if detail.starts_with("unknown field") { "unknown_parameter" } else { "invalid_value" };
+        Problem::invalid(vec![FieldFault::new(format!("?{name}"), code, detail)])
+    })
+}
+
+/// The path where serde knows it, else the name inside its message.
+fn parameter_of(path: &str, detail: &str) -> String {
+    if path != "." && !path.is_empty() {
+        return path.to_owned();
+    }
+    detail.split('`').nth(1).unwrap_or("").to_owned()
+}
+
+/// The parameters of every list. Lists with filters repeat these two fields and build it with [`PageQuery::new`].
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Rows of a page, 1 to 1000; 50 when left out.
+    #[serde(default)]
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the previous page.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}
+
+impl PageQuery {
+    pub fn new(limit: Option<u32>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
+    /// The checked limit and position.
+    pub fn checked<P: DeserializeOwned>(&self) -> Result<(PageLimit, Option<P>), Problem> {
+        let limit = match self.limit {
+            None => PageLimit::DEFAULT,
+            Some(limit) => PageLimit::new(limit).ok_or_else(|| {
+                let detail = format!("must be {} to {}", PageLimit::MIN, PageLimit::MAX);
+                Problem::invalid(vec![FieldFault::new("?limit", "out_of_range", detail)])
+            })?,
+        };
+        let position = match &self.cursor {
+            None => None,
+            Some(text) => Some(Cursor::decode(text).map_err(|error| {
+                Problem { detail: None, ..Problem::new(ProblemCode::InvalidInput) }.with_fault(FieldFault::new(
+                    "?cursor",
+                    "invalid_cursor",
+                    error.to_string(),
+                ))
+            })?),
+        };
+        Ok((limit, position))
+    }
+}
+
+impl Problem {
+    fn with_fault(mut self, fault: FieldFault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_cursors_are_checked() {
+        for query in ["limit=0", "limit=1001"] {
+            let page: PageQuery = parse(query).unwrap();
+            assert_eq!(page.checked::<u64>().unwrap_err().faults[0].pointer, "?limit", "{query}");
+        }
+        assert_eq!(parse::<PageQuery>("limit=ten").unwrap_err().faults[0].pointer, "?limit");
+        assert_eq!(parse::<PageQuery>("size=3").unwrap_err().faults[0].code, "unknown_parameter");
+        let page: PageQuery = parse("cursor=nonsense").unwrap();
+        assert_eq!(page.checked::<u64>().unwrap_err().faults[0].code, "invalid_cursor");
+    }
+}
