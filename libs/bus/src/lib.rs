@@ -9,12 +9,14 @@
 //!   (last values), then [`StateChange::CaughtUp`], then changes; it never ends by itself: on any error it starts
 //!   again from the beginning and says so with [`StateChange::Restarted`].
 //! - Broadcasts and questions are not kept.
+//! - A bus is closed when its last handle is dropped; whatever it feeds ends then.
 //!
 //! Streams are created by [`Bus::provision`] only (the `migrate` command); everything else compares and refuses.
 #![forbid(unsafe_code)]
 
 mod in_process;
 mod nats;
+mod subject;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -24,7 +26,7 @@ use maas_events::{Bucket, Delivery};
 use tokio::sync::mpsc;
 
 pub use in_process::InProcessBus;
-pub use nats::{NatsBus, NatsConfig};
+pub use nats::{NatsAuth, NatsBus, NatsConfig};
 
 pub type SharedBus = Arc<dyn Bus>;
 pub type AnswerFuture = Pin<Box<dyn Future<Output = Bytes> + Send>>;
@@ -115,6 +117,9 @@ impl Consumer {
     }
 }
 
+pub(crate) type Acknowledge = Box<dyn FnOnce() -> AcknowledgeFuture + Send>;
+pub(crate) type AcknowledgeFuture = Pin<Box<dyn Future<Output = Result<(), BusError>> + Send>>;
+
 /// One delivery of one message. Dropping it without [`Message::ack`] lets it be delivered again.
 pub struct Message {
     pub subject: String,
@@ -124,7 +129,7 @@ pub struct Message {
     pub deliveries: u64,
     /// Messages of the subject that are waiting behind this one, as far as the bus knows.
     pub pending: u64,
-    pub(crate) acknowledge: Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = Result<(), BusError>> + Send>> + Send>,
+    pub(crate) acknowledge: Acknowledge,
 }
 
 impl Message {
@@ -143,7 +148,11 @@ pub enum StateChange {
     /// The watch starts (again) from the beginning: what follows up to `CaughtUp` is everything there is. Values not
     /// repeated by then are gone; in practice they were tombstones, since nothing else is ever removed.
     Restarted,
-    Value { key: String, version: u64, value: Bytes },
+    Value {
+        key: String,
+        version: u64,
+        value: Bytes,
+    },
     CaughtUp,
 }
 
@@ -159,5 +168,10 @@ impl StateWatch {
     /// The next change; `None` when the bus was closed.
     pub async fn next(&mut self) -> Option<StateChange> {
         self.changes.recv().await
+    }
+
+    /// A change that has already arrived, if there is one.
+    pub fn try_next(&mut self) -> Option<StateChange> {
+        self.changes.try_recv().ok()
     }
 }

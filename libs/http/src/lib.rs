@@ -1,1 +1,21 @@
+//! Outgoing HTTP: the data plane's client (hyper, one per worker thread) and the control plane's (reqwest).
+//!
+//! Both resolve names once, check every address with the [`AddressGuard`] and connect to a checked address; neither
+//! follows redirects, uses proxies from the environment, or adds credentials. What is sent is the callers' business.
+//!
+//! To guard against one more address, add it to the list in [`guard`].
 #![forbid(unsafe_code)]
+
+mod connector;
+mod control;
+mod error;
+pub mod guard;
+mod resolve;
+mod stream;
+mod tls;
+mod upstream;
+
+pub use control::{ControlOptions, check_url, control_client};
+pub use error::{ClientError, ConnectError, UpstreamError};
+pub use guard::{AddressGuard, BlockReason, BlockedAddress};
+pub use upstream::{UpstreamBody, UpstreamClient, UpstreamClientFactory, UpstreamOptions};

@@ -105,7 +105,7 @@ impl Lifecycle {
         });
     }
 
-    /// Begins the stop. Calling it again does nothing.
+    /// Begins the stop. Calling it again does nothing. With a pause it needs a Tokio runtime.
     pub fn stop(&self) {
         if self.0.announced.is_cancelled() {
             return;
@@ -239,6 +239,24 @@ mod tests {
         lifecycle.spawn("relay", async { panic!("no such row") });
         let failure = lifecycle.stopped(DRAIN).await.unwrap_err();
         assert_eq!(failure.to_string(), "the task relay panicked: no such row");
+    }
+
+    #[tokio::test]
+    async fn the_first_signal_stops_softly_and_the_second_hard() {
+        let lifecycle = Lifecycle::new();
+        lifecycle.on_signal().unwrap();
+        lifecycle.spawn("stuck", std::future::pending());
+        send_terminate_to_this_process();
+        lifecycle.soft_stop().cancelled().await;
+        assert!(!lifecycle.hard_stop().is_cancelled());
+        send_terminate_to_this_process();
+        assert!(matches!(lifecycle.stopped(DRAIN).await, Err(Failure::Unfinished { .. })));
+    }
+
+    fn send_terminate_to_this_process() {
+        let pid = std::process::id().to_string();
+        let status = std::process::Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().unwrap();
+        assert!(status.success());
     }
 
     #[tokio::test(start_paused = true)]

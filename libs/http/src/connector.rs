@@ -1,0 +1,103 @@
+//! The guarded way to a connection: resolve once, check, connect, TLS.
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Uri, uri::Scheme};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use crate::{error::ConnectError, guard::AddressGuard, resolve::resolve_checked, stream::UpstreamStream};
+
+#[derive(Clone)]
+pub struct GuardedConnector(Arc<Inner>);
+
+struct Inner {
+    guard: AddressGuard,
+    tls: TlsConnector,
+    connect_timeout: Duration,
+}
+
+impl GuardedConnector {
+    pub(crate) fn new(guard: AddressGuard, mut tls: ClientConfig, connect_timeout: Duration) -> Self {
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self(Arc::new(Inner { guard, tls: TlsConnector::from(Arc::new(tls)), connect_timeout }))
+    }
+}
+
+impl Service<Uri> for GuardedConnector {
+    type Response = UpstreamStream;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<UpstreamStream, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let inner = self.0.clone();
+        Box::pin(async move { inner.connect(&uri).await })
+    }
+}
+
+impl Inner {
+    /// Resolution, connection and handshake share one time-out.
+    async fn connect(&self, uri: &Uri) -> Result<UpstreamStream, ConnectError> {
+        let host = uri.host().ok_or(ConnectError::Url)?;
+        let is_tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err(ConnectError::Url),
+        };
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let connected = tokio::time::timeout(self.connect_timeout, async {
+            let stream = self.connect_tcp(host, port).await?;
+            if is_tls { self.start_tls(host, stream).await } else { Ok(UpstreamStream::Plain(TokioIo::new(stream))) }
+        });
+        connected.await.unwrap_or_else(|_| Err(ConnectError::Timeout { host: host.to_owned() }))
+    }
+
+    /// Tries the addresses in the resolver's order; each gets an equal share of the time.
+    async fn connect_tcp(&self, host: &str, port: u16) -> Result<TcpStream, ConnectError> {
+        let addresses = resolve_checked(&self.guard, host, port).await?;
+        let share = self.connect_timeout / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let mut last_error = io::Error::from(io::ErrorKind::NotFound);
+        for address in addresses {
+            match tokio::time::timeout(share, connect_address(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last_error = error,
+                Err(_) => last_error = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        if last_error.kind() == io::ErrorKind::TimedOut {
+            return Err(ConnectError::Timeout { host: host.to_owned() });
+        }
+        Err(ConnectError::Connect { host: host.to_owned(), source: last_error })
+    }
+
+    async fn start_tls(&self, host: &str, stream: TcpStream) -> Result<UpstreamStream, ConnectError> {
+        let name = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
+        let server_name = ServerName::try_from(name).map_err(|_| ConnectError::Url)?;
+        match self.tls.connect(server_name, stream).await {
+            Ok(stream) => Ok(UpstreamStream::Tls(Box::new(TokioIo::new(stream)))),
+            Err(source) => Err(ConnectError::Tls { host: host.to_owned(), source }),
+        }
+    }
+}
+
+async fn connect_address(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    // Streams are many small frames; none may wait for the acknowledgement of the one before.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
