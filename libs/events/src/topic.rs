@@ -16,6 +16,9 @@ pub const WATERMARK_QUERY_SUBJECT: &str = "maas.watermark.query.v1";
 /// Question and answer: `KeyLookup` → `KeyLookupAnswer`, for a key that a proxy has not heard of.
 pub const KEY_LOOKUP_SUBJECT: &str = "maas.keys.lookup.v1";
 
+/// Question and answer: `KeyUsageQuery` → `KeyUsage`, for a key that asks about itself.
+pub const KEY_USAGE_SUBJECT: &str = "maas.usage.key.v1";
+
 /// The subject of a usage partition.
 pub fn usage_subject(partition: u32) -> String {
     format!("{USAGE_SUBJECT_PREFIX}.{partition}")

@@ -56,11 +56,12 @@ impl FromStr for PublicId {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn a_public_id_round_trips_and_is_shown_masked() {
-        let id: PublicId = "0123456789abcDEF".parse().expect("a valid public id");
+        let id: PublicId = "0123456789abcDEF".parse().unwrap();
         assert_eq!(id.to_string(), "0123456789abcDEF");
         assert_eq!(id.masked_key(), "sk-maas-0123456789abcDEF…");
     }

@@ -218,6 +218,28 @@ pub struct WatermarkQuery {
     #[prost(string, repeated, tag = "1")]
     pub sources: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Question of a proxy for what a key has used since it was made (GET /v1/key).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyUsageQuery {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key_id: ::prost::bytes::Bytes,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyUsage {
+    #[prost(uint64, tag = "1")]
+    pub requests: u64,
+    #[prost(uint64, tag = "2")]
+    pub input_tokens: u64,
+    #[prost(uint64, tag = "3")]
+    pub output_tokens: u64,
+    #[prost(int64, tag = "4")]
+    pub cost_nanos: i64,
+    #[prost(string, tag = "5")]
+    pub currency: ::prost::alloc::string::String,
+    /// Unix milliseconds; usage after this may be missing.
+    #[prost(int64, tag = "6")]
+    pub complete_until_ms: i64,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Quality {

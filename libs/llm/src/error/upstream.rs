@@ -1,0 +1,157 @@
+//! What an upstream's error says, whatever shape it has.
+
+use crate::scan::{Cursor, Kind, ScanError, Value, scan_object};
+
+/// The longest upstream message that is shown or kept.
+pub const MAX_MESSAGE_CHARS: usize = 1_000;
+
+/// The longest `type`, `param` or `code` that is kept.
+const MAX_WORD_CHARS: usize = 128;
+
+/// An upstream's error in one form. Texts are bounded and hold no control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UpstreamErrorInfo {
+    pub message: String,
+    /// The upstream's `type`.
+    pub kind: Option<String>,
+    pub param: Option<String>,
+    /// Numbers become text.
+    pub code: Option<String>,
+    /// The request was longer than the model's context; servers say so in their own words.
+    pub context_overflow: bool,
+}
+
+/// Reads an error body: OpenAI's object, the flat objects of vLLM and FastAPI, plain text, or a page.
+pub fn parse_upstream_error(body: &[u8]) -> UpstreamErrorInfo {
+    let mut found = UpstreamErrorInfo::default();
+    let kind = scan_object::<ScanError>(body, |cursor, key| match &*key.bytes() {
+        b"error" => read_error_object(&mut found, cursor),
+        name => found.take(name, cursor.value()?),
+    });
+    if kind != Ok(Kind::Object) {
+        found = UpstreamErrorInfo { message: message_of_text(body), ..UpstreamErrorInfo::default() };
+    }
+    found.finished()
+}
+
+/// Reads the value of an `error` member: an object, or the message alone.
+pub(crate) fn read_error_object(found: &mut UpstreamErrorInfo, cursor: &mut Cursor<'_>) -> Result<(), ScanError> {
+    if cursor.peek()? != Kind::Object {
+        let value = cursor.value()?;
+        return found.take(b"message", value);
+    }
+    cursor.members::<ScanError>(|cursor, key| {
+        let value = cursor.value()?;
+        found.take(&key.bytes(), value)
+    })?;
+    Ok(())
+}
+
+impl UpstreamErrorInfo {
+    fn take(&mut self, name: &[u8], value: Value<'_>) -> Result<(), ScanError> {
+        let text = || match value.kind() {
+            Kind::String => value.as_text().and_then(|text| text.decode()).map(|text| text.into_owned()),
+            Kind::Number => Some(String::from_utf8_lossy(value.raw()).into_owned()),
+            _ => None,
+        };
+        let word = || text().map(|text| clean(&text, MAX_WORD_CHARS)).filter(|text| !text.is_empty());
+        match name {
+            b"message" => self.message = text().map_or_else(String::new, |text| clean(&text, MAX_MESSAGE_CHARS)),
+            b"detail" if self.message.is_empty() => {
+                let fallback = || String::from_utf8_lossy(value.raw()).into_owned();
+                self.message = clean(&text().unwrap_or_else(fallback), MAX_MESSAGE_CHARS);
+            }
+            b"type" => self.kind = word(),
+            b"param" => self.param = word(),
+            b"code" => self.code = word(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finished(mut self) -> Self {
+        let coded = [&self.code, &self.kind].into_iter().flatten().any(|word| word == "context_length_exceeded");
+        self.context_overflow = coded || speaks_of_context_overflow(&self.message);
+        if self.message.is_empty() {
+            self.message = "the upstream gave no reason".to_owned();
+        }
+        self
+    }
+}
+
+fn speaks_of_context_overflow(message: &str) -> bool {
+    const PHRASES: [&str; 7] = [
+        "maximum context length",
+        "context_length_exceeded",
+        "exceeds the context",
+        "exceed context size",
+        "context window",
+        "maximum model length",
+        "max_model_len",
+    ];
+    let message = message.to_ascii_lowercase();
+    PHRASES.iter().any(|phrase| message.contains(phrase))
+}
+
+fn message_of_text(body: &[u8]) -> String {
+    // Four bytes a character are the most that a kept message can need; more is not even looked at.
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MAX_MESSAGE_CHARS)]);
+    let text = text.trim();
+    if text.starts_with('<') {
+        return "the upstream answered with a page instead of an API error".to_owned();
+    }
+    clean(text, MAX_MESSAGE_CHARS)
+}
+
+/// Control characters become spaces; the rest is cut at `limit` characters.
+fn clean(text: &str, limit: usize) -> String {
+    let shown = text.chars().map(|character| if character.is_control() { ' ' } else { character });
+    shown.take(limit).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: &str) -> (String, Option<String>, Option<String>, Option<String>, bool) {
+        let info = parse_upstream_error(body.as_bytes());
+        (info.message, info.kind, info.param, info.code, info.context_overflow)
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn openai_and_vllm_shapes_are_read() {
+        let openai = r#"{"error":{"message":"No\nway","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#;
+        assert_eq!(
+            parsed(openai),
+            ("No way".into(), some("invalid_request_error"), some("model"), some("model_not_found"), false)
+        );
+        let vllm = r#"{"error":{"message":"This model's maximum context length is 4096 tokens.","type":"BadRequestError","param":null,"code":400}}"#;
+        let (_, kind, param, code, overflow) = parsed(vllm);
+        assert_eq!((kind, param, code, overflow), (some("BadRequestError"), None, some("400"), true));
+        let flat = r#"{"object":"error","message":"bad","type":"BadRequestError","param":null,"code":400}"#;
+        assert_eq!(parsed(flat), ("bad".into(), some("BadRequestError"), None, some("400"), false));
+    }
+
+    #[test]
+    fn other_shapes_still_give_a_message() {
+        let message = |body: &str| parse_upstream_error(body.as_bytes()).message;
+        assert_eq!(message(r#"{"error":"quota"}"#), "quota");
+        assert_eq!(message(r#"{"detail":"Not Found"}"#), "Not Found");
+        assert_eq!(message(r#"{"error":{"detail":{"errors":[1]}}}"#), r#"{"errors":[1]}"#);
+        assert_eq!(message("  upstream\tis gone\n"), "upstream is gone");
+        assert_eq!(message("<html><h1>502</h1></html>"), "the upstream answered with a page instead of an API error");
+        assert_eq!(message(""), "the upstream gave no reason");
+        assert_eq!(message("{}"), "the upstream gave no reason");
+    }
+
+    #[test]
+    fn messages_are_bounded() {
+        let long = format!(r#"{{"error":{{"message":"{}"}}}}"#, "é".repeat(5_000));
+        assert_eq!(parse_upstream_error(long.as_bytes()).message.chars().count(), MAX_MESSAGE_CHARS);
+        assert_eq!(parse_upstream_error("é".repeat(5_000).as_bytes()).message.chars().count(), MAX_MESSAGE_CHARS);
+    }
+}

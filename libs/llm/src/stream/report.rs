@@ -1,0 +1,64 @@
+//! What a stream has told so far.
+
+use maas_types::{TokenCounts, UsageQuality};
+
+use crate::{choices::ChoicesSeen, error::UpstreamErrorInfo, usage::UsageCollector};
+
+/// Facts about a stream, for metering and logs. Complete only once the stream has ended, but true at any time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StreamReport {
+    pub usage: UsageCollector,
+    /// The upstream's `[DONE]` was seen.
+    pub done_seen: bool,
+    /// The upstream's own id of the answer.
+    pub upstream_id: Option<String>,
+    /// The error that the upstream sent as data.
+    pub upstream_error: Option<UpstreamErrorInfo>,
+    pub(super) choices: ChoicesSeen,
+}
+
+impl StreamReport {
+    /// Something was produced. The time to the first token ends with the push after which this is true.
+    pub const fn content_seen(&self) -> bool {
+        self.choices.content
+    }
+
+    /// The bytes of text, reasoning and tool-call arguments that went by, decoded.
+    pub const fn relayed_bytes(&self) -> u64 {
+        self.choices.content_bytes
+    }
+
+    pub fn finish_reason(&self) -> Option<&str> {
+        self.choices.finish_reason.as_deref()
+    }
+
+    /// Every choice has its finish reason, or the upstream said that it was done.
+    pub const fn is_finished(&self) -> bool {
+        self.upstream_error.is_none() && (self.done_seen || self.choices.all_finished())
+    }
+
+    pub const fn quality(&self) -> UsageQuality {
+        match (self.usage.is_reported(), self.is_finished(), self.content_seen()) {
+            (true, true, _) => UsageQuality::Exact,
+            (true, false, _) => UsageQuality::Partial,
+            (false, _, true) => UsageQuality::Estimated,
+            (false, _, false) => UsageQuality::None,
+        }
+    }
+
+    /// The counts to book: what was reported, and where that is not final at least what was relayed. The input of an
+    /// unreported request is not known here and stays zero.
+    pub fn counts(&self) -> TokenCounts {
+        let mut counts = self.usage.counts();
+        if self.quality() != UsageQuality::Exact {
+            counts.output = counts.output.max(estimate_tokens(self.relayed_bytes()));
+        }
+        counts
+    }
+}
+
+/// A rough count where no report came: four bytes of text make a token, and what is left over makes one more. Close
+/// for English, high for scripts with three bytes a letter, so it rather overstates.
+pub const fn estimate_tokens(bytes: u64) -> u64 {
+    bytes.div_ceil(4)
+}

@@ -1,0 +1,12 @@
+//! The operations that are answered and counted.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    ListModels,
+    ChatCompletions,
+    Completions,
+    Embeddings,
+}
