@@ -19,6 +19,9 @@ pub enum StartError {
     /// `what` is not available because of `why`; `hint` says what the operator can do (may be empty).
     #[error("{what}: {why}")]
     Unavailable { what: String, why: String, hint: String },
+    /// Something on the command line or in the environment is wrong that is no setting of the configuration.
+    #[error("{what}")]
+    InvalidInput { what: String, hint: String },
     #[error(transparent)]
     Failed(#[from] Failure),
     #[error(transparent)]
@@ -32,7 +35,7 @@ impl StartError {
 
     pub fn code(&self) -> u8 {
         match self {
-            Self::Config(_) => USAGE,
+            Self::Config(_) | Self::InvalidInput { .. } => USAGE,
             Self::Unavailable { .. } => UNAVAILABLE,
             Self::Failed(_) | Self::Internal(_) => INTERNAL,
         }
@@ -43,6 +46,7 @@ impl StartError {
             Self::Config(faults) => faults.to_string(),
             Self::Unavailable { what, why, hint } if hint.is_empty() => format!("{what}: {why}"),
             Self::Unavailable { what, why, hint } => format!("{what}: {why}\n  hint: {hint}"),
+            Self::InvalidInput { what, hint } => format!("{what}\n  hint: {hint}"),
             Self::Failed(failure) => failure.to_string(),
             // The alternate form prints the whole chain of causes on one line.
             Self::Internal(error) => format!("{error:#}"),

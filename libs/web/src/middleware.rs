@@ -61,15 +61,9 @@ pub async fn control_plane<B: MessageBody + 'static>(
     let metrics = request.app_data::<web::Data<HttpMetrics>>().cloned();
     let active = metrics.as_ref().map(|metrics| metrics.enter(request.method()));
 
-    // What extractors refuse comes as an error, what handlers refuse as a response that remembers its error.
-    let http_request = request.request().clone();
-    let mut response = match next.call(request).await {
-        Ok(response) => finish(response, &context),
-        Err(error) => {
-            let rendered = render_error(&error, &context);
-            ServiceResponse::new(http_request, rendered).map_into_right_body()
-        }
-    };
+    // What extractors and handlers refuse comes as a response that remembers its error. The request must not be kept
+    // here: the router needs it for itself and panics when there is a second handle.
+    let mut response = finish(next.call(request).await?, &context);
     add_headers(&mut response, &context);
     drop(active);
     if let Some(metrics) = metrics {

@@ -59,6 +59,31 @@ where
     });
 }
 
+/// The settings of a listener that carries the data plane, applied to an `HttpServer` (a macro, since the type of its
+/// factory cannot be named).
+///
+/// Half-closed connections are not allowed: else a client that leaves a request that is not streamed would be noticed
+/// only when the answer is written. Headers must be there within ten seconds.
+#[macro_export]
+macro_rules! data_plane_server {
+    ($server:expr, $workers:expr, $drain:expr) => {
+        $server
+            .workers(if $workers == 0 { $crate::server::default_workers() } else { $workers })
+            .h1_allow_half_closed(false)
+            .client_request_timeout(::std::time::Duration::from_secs(10))
+            .keep_alive(::std::time::Duration::from_secs(75))
+            .max_connections(25_000)
+            .backlog(4_096)
+            .disable_signals()
+            .shutdown_timeout($drain.as_secs())
+    };
+}
+
+/// One worker per core.
+pub fn default_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 async fn not_found() -> Result<&'static str, Problem> {
     Err(Problem::new(ProblemCode::NotFound))
 }

@@ -1,1 +1,210 @@
+//! The data plane: an OpenAI-compatible proxy that checks keys, meters every token, and otherwise stays out of the way.
+//!
+//! Owns the path of a request from its headers to its settlement, the in-memory state it is decided on, and the usage
+//! journal. Never touches a database, and asks nobody about a key that it knows. It stores no text of requests or
+//! answers anywhere.
+//!
+//! The steps of a request are listed in [`request`]. To add an endpoint: a line in `path.rs`, its required fields in
+//! `maas-llm`, its entry in `openapi.rs`.
 #![forbid(unsafe_code)]
+
+mod metering;
+mod metrics;
+mod openapi;
+mod path;
+mod refusal;
+mod relay;
+mod request;
+pub mod settings;
+mod state;
+mod usage_of_key;
+mod worker;
+
+use std::{
+    net::TcpListener,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use actix_web::{
+    App, Error, HttpServer,
+    body::BoxBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service},
+};
+use anyhow::Context as _;
+use maas_bus::SharedBus;
+use maas_http::{AddressGuard, UpstreamClientFactory, UpstreamOptions};
+use maas_journal::{Journal, JournalOptions};
+use maas_keys::{Pepper, Peppers, SealingKeys};
+use maas_runtime::{exit::StartError, lifecycle::Lifecycle, process::Process};
+use maas_types::UserId;
+
+pub use openapi::openapi;
+pub use settings::ProxySettings;
+
+use metering::{
+    recovery::{RECOVERY_WORKER, recover},
+    shipping::Shipper,
+};
+use metrics::ProxyMetrics;
+use state::{State, credential::CredentialSource, lookup::KeyLookups, watch};
+use usage_of_key::KeyUsageQuestions;
+use worker::{Shared, Worker};
+
+/// A running proxy, without its listener.
+#[derive(Clone)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    applier: Arc<watch::Applier>,
+}
+
+impl Proxy {
+    /// Opens the journal, watches the state, and ships usage. Ready when keys, users and models are known; what an
+    /// earlier run left in the journal is taken over meanwhile.
+    pub async fn start(settings: ProxySettings, bus: SharedBus, process: &Process) -> Result<Self, StartError> {
+        let metrics = Arc::new(ProxyMetrics::register(&process.metrics).context("metrics")?);
+        let (journal, recovery) = open_journal(&settings)?;
+        let state = Arc::new(State::new());
+        let credentials = CredentialSource {
+            variables: settings.credential_variables.clone(),
+            folder: settings.credential_dir.clone(),
+            sealing: sealing_keys(&settings)?,
+        };
+        let clock = process.clock.clone();
+        let applier = Arc::new(watch::Applier::new(state.clone(), metrics.clone(), credentials, clock.clone()));
+        watch::spawn_watchers(&bus, &applier, process);
+        Shipper::new(journal.clone(), bus.clone(), metrics.clone(), clock.clone()).spawn(process);
+        spawn_recovery(&journal, recovery, process);
+
+        let guard = AddressGuard { allow_loopback: settings.allow_loopback_upstreams, ..AddressGuard::default() };
+        let clients = UpstreamClientFactory::new(&UpstreamOptions { guard, ..UpstreamOptions::default() });
+        let shared = Shared {
+            peppers: peppers(&settings)?,
+            lookups: KeyLookups::new(bus.clone(), state.clone(), applier.clone()),
+            key_usage: KeyUsageQuestions::new(bus),
+            clients: clients.context("the upstream client")?,
+            draining: process.lifecycle.soft_stop().clone(),
+            in_progress: AtomicUsize::new(0),
+            next_worker: AtomicU32::new(RECOVERY_WORKER + 1),
+            settings,
+            state,
+            metrics,
+            clock,
+            journal,
+        };
+        Ok(Self { shared: Arc::new(shared), applier })
+    }
+
+    /// The service that answers the data plane, for one worker thread; to be called on that thread.
+    pub fn data_plane(
+        &self,
+    ) -> impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = Error,
+        InitError = (),
+    > + use<> {
+        #[expect(clippy::expect_used, reason = "start-up of a worker; the number is fresh, so its journal is free")]
+        let worker = Rc::new(Worker::new(self.shared.clone()).expect("the journal of a new worker"));
+        fn_service(move |request: ServiceRequest| {
+            let worker = worker.clone();
+            async move {
+                let (head, payload) = request.into_parts();
+                let response = request::answer(&worker, &head, payload).await;
+                Ok(ServiceResponse::new(head, response))
+            }
+        })
+    }
+
+    /// Serves on a listener of its own, with nothing around the data plane.
+    pub fn serve(&self, lifecycle: &Lifecycle, listener: TcpListener, workers: usize) -> anyhow::Result<()> {
+        let document = maas_web::openapi::to_text(&openapi())?;
+        let proxy = self.clone();
+        let drain = self.shared.settings.drain_timeout.get();
+        let server = HttpServer::new(move || {
+            let document = document.clone();
+            App::new()
+                .configure(move |services| maas_web::explorer::serve_document(services, "proxy", document))
+                .default_service(proxy.data_plane())
+        });
+        let server = maas_web::data_plane_server!(server, workers, drain).listen(listener)?.run();
+        maas_web::server::run_until_stopped(lifecycle, "data plane", server.handle(), server);
+        Ok(())
+    }
+
+    /// Whether the owner's keys are believed here.
+    pub fn knows_user(&self, user: UserId) -> bool {
+        self.shared.state.users.get(&user).is_some()
+    }
+
+    /// The name of a chat model that can be called.
+    pub fn chat_model(&self) -> Option<String> {
+        let models = self.shared.state.models();
+        let mut callable = models.iter().filter(|model| model.enabled && !model.upstreams.is_empty());
+        callable.find(|model| model.is_chat()).map(|model| model.name.to_string())
+    }
+
+    pub fn drain_timeout(&self) -> Duration {
+        self.shared.settings.drain_timeout.get()
+    }
+
+    /// Brings gauges up to date; called before metrics are shown.
+    pub fn refresh_metrics(&self) {
+        let stats = self.shared.journal.stats();
+        let metrics = &self.shared.metrics;
+        let to_gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        metrics.journal_events.set(to_gauge(stats.events));
+        metrics.journal_bytes.set(to_gauge(stats.bytes));
+        let now = self.shared.clock.now().unix_ms();
+        let age_ms = stats.oldest_unix_ms.map_or(0, |oldest| now.saturating_sub(oldest).max(0));
+        metrics.journal_oldest.set(age_ms / 1_000);
+        self.applier.report_ages();
+    }
+}
+
+fn open_journal(settings: &ProxySettings) -> Result<(Journal, maas_journal::Recovery), StartError> {
+    Journal::open(&settings.journal_dir, JournalOptions::default()).map_err(|error| {
+        let why = match std::error::Error::source(&error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        StartError::unavailable("the usage journal cannot be opened", why, "see proxy.journal_dir")
+    })
+}
+
+fn spawn_recovery(journal: &Journal, recovery: maas_journal::Recovery, process: &Process) {
+    let journal = journal.clone();
+    process.lifecycle.spawn("journal recovery", async move {
+        let recovered = tokio::task::spawn_blocking(move || recover(&journal, recovery)).await?;
+        // The files stay as they are; the operator has to act, and the next start tries again.
+        if let Err(error) = recovered {
+            tracing::error!(error = %error, "usage of an earlier run could not be taken over");
+        }
+        Ok(())
+    });
+}
+
+fn peppers(settings: &ProxySettings) -> Result<Peppers, StartError> {
+    let mut peppers = vec![pepper(settings.pepper_version, settings.pepper.expose())?];
+    if settings.previous_pepper.is_set() {
+        peppers.push(pepper(settings.pepper_version.saturating_sub(1), settings.previous_pepper.expose())?);
+    }
+    Ok(Peppers::new(peppers).context("proxy.pepper")?)
+}
+
+fn pepper(version: u32, content: &str) -> Result<Pepper, StartError> {
+    Ok(Pepper::from_file_content(version, content.as_bytes()).context("proxy.pepper")?)
+}
+
+fn sealing_keys(settings: &ProxySettings) -> Result<Option<SealingKeys>, StartError> {
+    if !settings.encryption_key.is_set() {
+        return Ok(None);
+    }
+    let keys = [(settings.encryption_key_version, settings.encryption_key.expose())];
+    Ok(Some(SealingKeys::from_hex(&keys).context("proxy.encryption_key")?))
+}

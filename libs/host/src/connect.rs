@@ -1,0 +1,67 @@
+//! Connecting to what a service needs, with one clear message when it is not there.
+
+use std::sync::Arc;
+
+use maas_bus::{BusError, NatsAuth, NatsBus, NatsConfig, SharedBus};
+use maas_runtime::{
+    config::sections::{DatabaseSection, NatsSection},
+    exit::StartError,
+};
+use maas_store::{ConnectOptions, Database, DatabaseUrl, StoreError};
+use secrecy::SecretString;
+
+/// The service's database; it need not be migrated.
+pub async fn connect_database(section: &DatabaseSection, schema: &'static str) -> Result<Database, StartError> {
+    let url = DatabaseUrl::parse(section.url.expose()).map_err(anyhow::Error::from)?;
+    let options = ConnectOptions { url, schema, max_connections: section.max_connections };
+    Database::connect(&options).await.map_err(|error| database_error(&error))
+}
+
+/// What a failure of the database means for a start.
+pub fn database_error(error: &StoreError) -> StartError {
+    let hint = match error {
+        StoreError::SchemaOutdated(_) => "run this program with `migrate` first",
+        _ => "check database.url, and that the server runs",
+    };
+    let why = match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    StartError::unavailable("the database cannot be used", why, hint)
+}
+
+/// The bus; whether its streams are provisioned is another question.
+pub async fn connect_bus(section: &NatsSection, client_name: &str) -> Result<SharedBus, StartError> {
+    let auth = match &section.credentials_file {
+        Some(path) => {
+            let credentials = std::fs::read_to_string(path).map_err(|error| {
+                let what = format!("the NATS credentials {} cannot be read", path.display());
+                StartError::unavailable(what, error, "see nats.credentials_file")
+            })?;
+            NatsAuth::Credentials(SecretString::from(credentials))
+        }
+        None if section.user.is_empty() => NatsAuth::None,
+        None => NatsAuth::Password {
+            user: section.user.clone(),
+            password: SecretString::from(section.password.expose().to_owned()),
+        },
+    };
+    let config = NatsConfig {
+        urls: section.url.split(',').map(|url| url.trim().to_owned()).collect(),
+        auth,
+        ca_file: section.ca_file.clone(),
+        allow_plaintext: section.allow_plaintext,
+        ..NatsConfig::new(String::new(), client_name)
+    };
+    let bus = NatsBus::connect(config).await.map_err(|error| bus_error(&error))?;
+    Ok(Arc::new(bus))
+}
+
+/// What a failure of the bus means for a start.
+pub fn bus_error(error: &BusError) -> StartError {
+    let hint = match error {
+        BusError::NotProvisioned { .. } => "run a service with `migrate` first",
+        _ => "check nats.url, and that the server runs with JetStream",
+    };
+    StartError::unavailable("the bus cannot be used", error, hint)
+}

@@ -1,0 +1,11 @@
+//! One usage event for each admitted request, whatever happens to it.
+//!
+//! Order: `ADMIT` is in the journal's file before the upstream is called; `SETTLE` is in the file before the terminal
+//! bytes go to the client; shipping happens afterwards and may be repeated. A crash between any two of these leaves a
+//! record from which the next start makes the event.
+
+pub mod open_request;
+pub mod recovery;
+pub mod shipping;
+
+pub use open_request::{Admission, OpenRequest, Settlement};

@@ -1,0 +1,284 @@
+//! A request between its admission and its settlement.
+//!
+//! Guarantee: an admitted request is settled exactly once. Whoever holds the [`OpenRequest`] settles it; if it is
+//! dropped instead, because the client left or a task was cancelled, it settles itself as `client_cancelled` with
+//! nothing used. If the process dies, the journal still has the `ADMIT`.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use maas_events::{
+    usage::{Attempt, UsageEvent},
+    validate::{quality_to_wire, tokens_to_wire},
+};
+use maas_journal::{Flush, JournalError, WorkerJournal};
+use maas_types::{EventId, Nanos, Operation, Outcome, Timestamp, TokenCounts, UsageQuality, pricing::MAX_EVENT_COST};
+use prost::Message as _;
+use uuid::Uuid;
+
+use crate::{
+    metrics::{Ended, ProxyMetrics},
+    state::{KeyGrant, ModelEntry, UpstreamEntry, UserEntry, model::Price},
+};
+
+/// Labels beyond this are left out of the event, so that a record never exceeds what the journal takes.
+const MOST_LABEL_BYTES: usize = 1_024;
+const MOST_ATTEMPTS: usize = 8;
+
+/// What is known of a request when it is let in.
+pub struct Admission<'a> {
+    pub key: &'a KeyGrant,
+    pub user: &'a UserEntry,
+    pub model: Arc<ModelEntry>,
+    pub catalogue_revision: u64,
+    pub operation: Operation,
+    pub stream: bool,
+    pub request_id: &'a str,
+    /// When the request's headers were read.
+    pub started: Instant,
+    pub now: Timestamp,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Settlement {
+    pub outcome: Outcome,
+    /// The HTTP status that the client got; 0 if it left before.
+    pub status: u16,
+    /// The error code of the answer; empty on success.
+    pub code: &'static str,
+    pub tokens: TokenCounts,
+    pub quality: UsageQuality,
+}
+
+impl Settlement {
+    /// Ended without anything having been used.
+    pub const fn unused(outcome: Outcome, status: u16, code: &'static str) -> Self {
+        let tokens = TokenCounts {
+            input: 0,
+            cached_input: 0,
+            cache_write_input: 0,
+            audio_input: 0,
+            output: 0,
+            reasoning_output: 0,
+            audio_output: 0,
+            images: 0,
+        };
+        Self { outcome, status, code, tokens, quality: UsageQuality::None }
+    }
+}
+
+/// The journal of this worker thread.
+pub type SharedJournal = Rc<RefCell<WorkerJournal>>;
+
+pub struct OpenRequest {
+    journal: SharedJournal,
+    metrics: Arc<ProxyMetrics>,
+    model: Arc<ModelEntry>,
+    price: Option<Price>,
+    event_id: EventId,
+    event: Box<UsageEvent>,
+    operation: Operation,
+    started: Instant,
+    first_byte: Option<Instant>,
+    first_token: Option<Instant>,
+    settled: bool,
+}
+
+impl OpenRequest {
+    /// Puts the request on record; the upstream may be called once this returns.
+    pub fn admit(
+        journal: &SharedJournal,
+        metrics: &Arc<ProxyMetrics>,
+        admission: &Admission<'_>,
+    ) -> Result<Self, JournalError> {
+        let event_id = EventId::new_at(admission.now);
+        let price = admission.model.price_at(admission.now).copied();
+        let event = Box::new(event_at_admission(event_id, admission, price.as_ref()));
+        journal.borrow_mut().admit(event_id, &event.encode_to_vec(), Flush::Now)?;
+        admission.model.metrics.in_flight[usize::from(admission.stream)].inc();
+        Ok(Self {
+            journal: journal.clone(),
+            metrics: metrics.clone(),
+            model: admission.model.clone(),
+            price,
+            event_id,
+            event,
+            operation: admission.operation,
+            started: admission.started,
+            first_byte: None,
+            first_token: None,
+            settled: false,
+        })
+    }
+
+    pub fn request_id(&self) -> &str {
+        &self.event.request_id
+    }
+
+    /// Notes where the request will go first, should it end before an attempt is over.
+    pub fn expect_upstream(&mut self, upstream: &UpstreamEntry) {
+        self.event.upstream_id = Bytes::copy_from_slice(upstream.id.uuid().as_bytes());
+        self.event.upstream.clone_from(&upstream.name);
+        self.event.provider.clone_from(&upstream.provider);
+    }
+
+    /// Notes an attempt that has its answer's head, or that failed.
+    pub fn note_attempt(&mut self, upstream: &UpstreamEntry, outcome: Outcome, status: u16, began: Instant) {
+        let kind = if self.event.attempts.is_empty() { "primary" } else { "retry" };
+        self.metrics.attempt(&self.model.metrics, &upstream.name, kind, outcome).inc();
+        self.expect_upstream(upstream);
+        if self.event.attempts.len() < MOST_ATTEMPTS {
+            self.event.attempts.push(Attempt {
+                upstream_id: self.event.upstream_id.clone(),
+                upstream: upstream.name.clone(),
+                kind: kind.to_owned(),
+                outcome: outcome.as_str().to_owned(),
+                status: u32::from(status),
+                duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+    }
+
+    pub fn note_upstream_request_id(&mut self, id: &str) {
+        self.event.upstream_request_id = id.chars().take(128).collect();
+    }
+
+    /// Notes the first bytes of the answer; later calls change nothing.
+    pub fn note_first_byte(&mut self) {
+        self.first_byte.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes the first token of a stream; later calls change nothing.
+    pub fn note_first_token(&mut self) {
+        self.first_token.get_or_insert_with(Instant::now);
+    }
+
+    /// Puts what was used so far on record, so that a crash bills it. Best effort: the settlement says it all again.
+    pub fn progress(&self, tokens: &TokenCounts, quality: UsageQuality) {
+        let so_far = UsageEvent {
+            tokens: Some(tokens_to_wire(tokens)),
+            quality: quality_to_wire(quality).into(),
+            cost_nanos: self.cost(tokens).0,
+            ..Default::default()
+        };
+        let mut journal = self.journal.borrow_mut();
+        let noted = journal.progress(self.event_id, &so_far.encode_to_vec()).and_then(|()| journal.flush());
+        if let Err(error) = noted {
+            tracing::warn!(error = %error, "progress of a stream is not in the journal");
+        }
+    }
+
+    /// What the tokens cost under the price at admission.
+    pub fn cost(&self, tokens: &TokenCounts) -> Nanos {
+        let Some(price) = &self.price else { return Nanos(0) };
+        price.rates.cost(tokens, 0).unwrap_or_else(|error| {
+            tracing::error!(event.id = %self.event_id, error = %error, "the cost of a request is capped");
+            Nanos(MAX_EVENT_COST)
+        })
+    }
+
+    /// Ends the request; its usage is on record once this returns. Gives the cost.
+    pub fn settle(mut self, settlement: &Settlement) -> Nanos {
+        self.settle_once(settlement)
+    }
+
+    fn settle_once(&mut self, settlement: &Settlement) -> Nanos {
+        self.settled = true;
+        let cost = self.cost(&settlement.tokens);
+        self.complete_event(settlement, cost);
+        let event = &mut self.event;
+        let settled = self.journal.borrow_mut().settle(
+            self.event_id,
+            |sequence| {
+                event.sequence = sequence;
+                event.encode_to_vec()
+            },
+            Flush::Now,
+        );
+        if let Err(error) = settled {
+            // Kept in memory and written by the next flush that succeeds; admission has stopped meanwhile.
+            tracing::error!(event.id = %self.event_id, error = %error, "a settlement could not be written yet");
+        }
+        self.count(settlement);
+        cost
+    }
+
+    fn complete_event(&mut self, settlement: &Settlement, cost: Nanos) {
+        let event = &mut self.event;
+        let since_start = |at: Instant| u64::try_from((at - self.started).as_micros()).unwrap_or(u64::MAX);
+        event.first_byte_us = self.first_token.or(self.first_byte).map(since_start);
+        event.completed_us = Some(since_start(Instant::now()));
+        event.tokens = Some(tokens_to_wire(&settlement.tokens));
+        event.quality = quality_to_wire(settlement.quality).into();
+        event.outcome = settlement.outcome.as_str().to_owned();
+        event.status = u32::from(settlement.status);
+        event.error_code = settlement.code.to_owned();
+        event.cost_nanos = cost.0;
+    }
+
+    fn count(&self, settlement: &Settlement) {
+        self.model.metrics.in_flight[usize::from(self.event.stream)].dec();
+        let ended = Ended {
+            operation: self.operation,
+            stream: self.event.stream,
+            outcome: settlement.outcome,
+            code: settlement.code,
+            quality: settlement.quality,
+            tokens: settlement.tokens,
+            duration: self.started.elapsed(),
+            first_token: self.first_token.map(|at| at - self.started),
+            priced: self.price.is_some(),
+        };
+        self.metrics.settled(&self.model.metrics, &ended);
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.settle_once(&Settlement::unused(Outcome::ClientCancelled, 0, "client_cancelled"));
+        }
+    }
+}
+
+/// The event as far as it is known at admission. Should the process die, it is settled as it stands here.
+fn event_at_admission(event_id: EventId, admission: &Admission<'_>, price: Option<&Price>) -> UsageEvent {
+    let bytes = |uuid: Uuid| Bytes::copy_from_slice(uuid.as_bytes());
+    let team = admission.key.team.or(admission.user.default_team);
+    UsageEvent {
+        id: bytes(event_id.uuid()),
+        key_id: bytes(admission.key.id.uuid()),
+        user_id: bytes(admission.key.owner.uuid()),
+        team_id: team.map(|team| bytes(team.uuid())).unwrap_or_default(),
+        organisation_id: admission.user.organisation.map(|id| bytes(id.uuid())).unwrap_or_default(),
+        cost_centre: admission.user.cost_centre.to_string(),
+        model_id: bytes(admission.model.id.uuid()),
+        model: admission.model.name.to_string(),
+        catalogue_revision: admission.catalogue_revision,
+        operation: admission.operation.as_str().to_owned(),
+        stream: admission.stream,
+        admitted_at_ms: event_id.created_at().unix_ms(),
+        quality: quality_to_wire(UsageQuality::None).into(),
+        outcome: Outcome::Interrupted.as_str().to_owned(),
+        error_code: Outcome::Interrupted.as_str().to_owned(),
+        price_id: price.map(|price| bytes(price.id.uuid())).unwrap_or_default(),
+        currency: price.map(|price| price.currency).unwrap_or_default().to_string(),
+        request_id: admission.request_id.to_owned(),
+        labels: bounded_labels(&admission.key.labels),
+        ..Default::default()
+    }
+}
+
+fn bounded_labels(labels: &[(String, String)]) -> std::collections::BTreeMap<String, String> {
+    let mut left = MOST_LABEL_BYTES;
+    let mut bounded = std::collections::BTreeMap::new();
+    for (key, value) in labels {
+        let size = key.len() + value.len();
+        if size <= left {
+            left -= size;
+            bounded.insert(key.clone(), value.clone());
+        }
+    }
+    bounded
+}

@@ -1,0 +1,65 @@
+//! What the process before this one left open is settled as `interrupted`, beside live traffic.
+//!
+//! Old settlements need nothing here: the journal makes their sources known, and they are shipped like live ones.
+
+use maas_events::{
+    usage::{Quality, UsageEvent},
+    validate::quality_to_wire,
+};
+use maas_journal::{Flush, InterruptedRequest, Journal, JournalError, Recovery};
+use maas_types::{Outcome, UsageQuality};
+use prost::Message as _;
+
+/// The worker number whose journal takes the settlements of earlier boots; worker threads count from 1.
+pub const RECOVERY_WORKER: u32 = 0;
+
+/// Reads what is left (blocking) and settles what was open.
+pub fn recover(journal: &Journal, recovery: Recovery) -> Result<(), JournalError> {
+    if recovery.segment_count() == 0 {
+        return Ok(());
+    }
+    let sources = recovery.scan()?;
+    let mut worker = journal.worker(RECOVERY_WORKER)?;
+    for source in &sources {
+        for request in &source.interrupted {
+            let settled = worker.settle_interrupted(
+                source.source,
+                request.event_id,
+                |sequence| interrupted_event(request, sequence).encode_to_vec(),
+                Flush::Later,
+            );
+            if let Err(error) = settled {
+                tracing::error!(event.id = %request.event_id, error = %error, "an interrupted request is not settled yet");
+            }
+        }
+        tracing::info!(
+            source = %source.source,
+            settled = source.last_sequence,
+            interrupted = source.interrupted.len(),
+            damaged = source.damaged_segments,
+            "usage of an earlier run is taken over"
+        );
+    }
+    worker.flush()
+}
+
+/// The event as it stood at admission, with what its last progress had counted.
+fn interrupted_event(request: &InterruptedRequest, sequence: u64) -> UsageEvent {
+    let mut event = UsageEvent::decode(request.admission.clone()).unwrap_or_else(|error| {
+        // Ingest will quarantine it, with its id: it is not lost silently.
+        tracing::error!(event.id = %request.event_id, error = %error, "an admission in the journal cannot be decoded");
+        UsageEvent { id: bytes::Bytes::copy_from_slice(request.event_id.uuid().as_bytes()), ..Default::default() }
+    });
+    event.sequence = sequence;
+    event.outcome = Outcome::Interrupted.as_str().to_owned();
+    if let Some(progress) = request.progress.clone().and_then(|progress| UsageEvent::decode(progress).ok()) {
+        event.tokens = progress.tokens;
+        event.cost_nanos = progress.cost_nanos;
+        event.quality = match Quality::try_from(progress.quality) {
+            // Exact so far, but the request went on.
+            Ok(Quality::Exact) => quality_to_wire(UsageQuality::Partial).into(),
+            _ => progress.quality,
+        };
+    }
+    event
+}

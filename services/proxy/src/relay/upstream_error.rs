@@ -1,0 +1,81 @@
+//! An upstream's error answer, in our shape: what is the client's fault stays so, what is ours or the upstream's is not
+//! blamed on the client.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Limited};
+use maas_llm::error::{ApiErrorCode, parse_upstream_error};
+
+use crate::{refusal::Refusal, request::Reply};
+
+const MOST_BYTES: usize = 64 * 1024;
+const READ_WITHIN: Duration = Duration::from_secs(5);
+const LONGEST_RETRY_AFTER: u32 = 60;
+
+/// Reads the error body, as far as it is sensible, and says what the client is told.
+pub async fn read(reply: Reply) -> Refusal {
+    let status = reply.response.status().as_u16();
+    let retry_after = reply.response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.and_then(|text| text.trim().parse::<u32>().ok());
+    let collecting = Limited::new(reply.response.into_body(), MOST_BYTES).collect();
+    // An error that cannot be read is still an error.
+    let body = match tokio::time::timeout(READ_WITHIN, collecting).await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(_)) | Err(_) => Bytes::new(),
+    };
+    refusal(status, retry_after, &body)
+}
+
+fn refusal(status: u16, retry_after: Option<u32>, body: &[u8]) -> Refusal {
+    match status {
+        401 | 403 => ApiErrorCode::UpstreamAuthFailed.into(),
+        429 => Refusal {
+            retry_after_seconds: retry_after.map(|seconds| seconds.min(LONGEST_RETRY_AFTER)),
+            ..ApiErrorCode::UpstreamRateLimited.into()
+        },
+        // The upstream does not know the model that the catalogue says it has, or cannot be asked like that.
+        404 | 405 | 407 | 408 => ApiErrorCode::UpstreamError.into(),
+        400..=499 => {
+            let error = parse_upstream_error(body);
+            let code =
+                if error.context_overflow { ApiErrorCode::ContextLengthExceeded } else { ApiErrorCode::InvalidRequest };
+            let status = if error.context_overflow { 400 } else { status };
+            let message = (!error.message.is_empty()).then_some(error.message);
+            Refusal { message, param: error.param, status: Some(status), ..code.into() }
+        }
+        _ => ApiErrorCode::UpstreamError.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_credential_is_never_the_clients_fault() {
+        let refused = refusal(401, None, br#"{"error":{"message":"Incorrect API key provided: sk-secret"}}"#);
+        assert_eq!((refused.status(), refused.code, refused.message), (502, ApiErrorCode::UpstreamAuthFailed, None));
+    }
+
+    #[test]
+    fn the_clients_fault_keeps_status_and_words() {
+        let refused = refusal(422, None, br#"{"error":{"message":"bad temperature","param":"temperature","code":7}}"#);
+        assert_eq!(refused.status(), 422);
+        assert_eq!(refused.message.as_deref(), Some("bad temperature"));
+        assert_eq!(refused.param.as_deref(), Some("temperature"));
+    }
+
+    #[test]
+    fn an_overflow_in_vllms_words_is_recognised() {
+        let body = br#"{"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 5000 tokens","type":"BadRequestError","code":400}"#;
+        assert_eq!(refusal(400, None, body).code, ApiErrorCode::ContextLengthExceeded);
+    }
+
+    #[test]
+    fn waiting_times_are_passed_on_up_to_a_minute() {
+        assert_eq!(refusal(429, Some(7), b"").retry_after_seconds, Some(7));
+        assert_eq!(refusal(429, Some(7_200), b"").retry_after_seconds, Some(60));
+        assert_eq!(refusal(503, None, b"<html>").status(), 502);
+    }
+}

@@ -1,0 +1,88 @@
+//! Request bodies: declared size and framing are checked before a byte is read, the real size while reading.
+
+use actix_web::{HttpRequest, dev::Decompress, dev::Payload, error::PayloadError};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use maas_llm::error::ApiErrorCode;
+
+use crate::{refusal::Refusal, settings::ProxySettings};
+
+const ENCODINGS: [&str; 5] = ["identity", "gzip", "br", "zstd", "deflate"];
+
+/// Refuses what cannot be a request of ours by its headers alone.
+pub fn check_headers(head: &HttpRequest, max_body_bytes: usize) -> Result<(), Refusal> {
+    let headers = head.headers();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if headers.contains_key("transfer-encoding") && headers.contains_key("content-length") {
+        let message = "a request has either content-length or transfer-encoding";
+        return Err(Refusal::with_message(ApiErrorCode::InvalidRequest, message));
+    }
+    if let Some(content_type) = text("content-type") {
+        let essence = content_type.split(';').next().unwrap_or("").trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            let message = format!("the media type `{}` is not application/json", printable(essence));
+            return Err(Refusal::with_message(ApiErrorCode::UnsupportedMediaType, message));
+        }
+    }
+    if let Some(encoding) = headers.get("content-encoding") {
+        let known = encoding.to_str().is_ok_and(|text| ENCODINGS.contains(&text.trim().to_ascii_lowercase().as_str()));
+        if !known {
+            return Err(ApiErrorCode::UnsupportedEncoding.into());
+        }
+    }
+    let declared = text("content-length").and_then(|length| length.parse::<u64>().ok());
+    if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_body_bytes)) {
+        return Err(too_large(max_body_bytes));
+    }
+    Ok(())
+}
+
+/// Reads the whole body, decompressed, under the limit for its size and the one for gaps between its parts.
+pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings) -> Result<Bytes, Refusal> {
+    let mut parts = Decompress::from_headers(payload, head.headers());
+    let gap = settings.body_gap.get();
+    // Most bodies come in one part and are never copied.
+    let mut first: Option<Bytes> = None;
+    let mut gathered = BytesMut::new();
+    loop {
+        let part = tokio::time::timeout(gap, parts.next()).await.map_err(|_| stalled())?;
+        let Some(part) = part else { break };
+        let part = part.map_err(|error| broken(&error, settings.max_body_bytes))?;
+        let so_far = gathered.len() + first.as_ref().map_or(0, Bytes::len);
+        if so_far + part.len() > settings.max_body_bytes {
+            return Err(too_large(settings.max_body_bytes));
+        }
+        match first.take() {
+            None if gathered.is_empty() => first = Some(part),
+            None => gathered.extend_from_slice(&part),
+            Some(earlier) => {
+                gathered.reserve(earlier.len() + part.len());
+                gathered.extend_from_slice(&earlier);
+                gathered.extend_from_slice(&part);
+            }
+        }
+    }
+    Ok(first.unwrap_or_else(|| gathered.freeze()))
+}
+
+fn too_large(limit: usize) -> Refusal {
+    Refusal::with_message(ApiErrorCode::RequestTooLarge, format!("the request body is larger than {limit} bytes"))
+}
+
+fn stalled() -> Refusal {
+    Refusal {
+        status: Some(408),
+        ..Refusal::with_message(ApiErrorCode::InvalidRequest, "the request body did not arrive")
+    }
+}
+
+fn broken(error: &PayloadError, limit: usize) -> Refusal {
+    match error {
+        PayloadError::Overflow => too_large(limit),
+        _ => Refusal::with_message(ApiErrorCode::InvalidRequest, "the request body could not be read to its end"),
+    }
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}

@@ -1,0 +1,53 @@
+//! Whether this caller may call this model, and which upstreams there are to call.
+
+use std::sync::Arc;
+
+use maas_llm::error::ApiErrorCode;
+use maas_types::Operation;
+
+use super::credential::Caller;
+use crate::{
+    metrics::AuthReason,
+    refusal::Refusal,
+    state::{ModelEntry, UpstreamEntry},
+    worker::Shared,
+};
+
+/// The model, and the revision of the catalogue that it was found in.
+pub fn check(shared: &Shared, caller: &Caller, name: &str) -> Result<(Arc<ModelEntry>, u64), Refusal> {
+    let models = shared.state.models();
+    let model = models.get(name).filter(|model| model.enabled).ok_or_else(|| not_found(name))?;
+    if !may_call(caller, model) {
+        shared.metrics.auth_refused(AuthReason::ModelNotAllowed);
+        let message = if model.restricted {
+            format!("The model `{}` is restricted: ask for access to it in the portal.", model.name)
+        } else {
+            format!("This API key is not for the model `{}`: add it to the key, or use another key.", model.name)
+        };
+        return Err(Refusal::with_message(ApiErrorCode::ModelNotAllowed, message));
+    }
+    Ok((model.clone(), models.revision))
+}
+
+/// May call = enabled ∧ not restricted ∧ in the key's list if it names any. Subscriptions and plans join here.
+pub fn may_call(caller: &Caller, model: &ModelEntry) -> bool {
+    model.enabled && !model.restricted && caller.key.lists(&model.name)
+}
+
+/// The upstreams in the order in which they are tried; never none.
+pub fn candidates(model: &ModelEntry, operation: Operation) -> Result<Vec<Arc<UpstreamEntry>>, Refusal> {
+    let mut candidates = model.candidates();
+    candidates.retain(|upstream| upstream.uri(operation).is_some());
+    if candidates.is_empty() {
+        return Err(ApiErrorCode::ModelUnavailable.into());
+    }
+    Ok(candidates)
+}
+
+pub fn not_found(name: &str) -> Refusal {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
+    Refusal::with_message(
+        ApiErrorCode::ModelNotFound,
+        format!("The model `{shown}` does not exist or you cannot use it."),
+    )
+}

@@ -1,0 +1,83 @@
+//! The proxy's own section of the configuration.
+
+use std::path::PathBuf;
+
+use maas_runtime::config::{Faults, HumanDuration, Secret, Validate};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProxySettings {
+    /// Folder of the usage journal; one proxy process per folder.
+    pub journal_dir: PathBuf,
+    /// Where the state of keys, users and models is kept for a start without bus; empty: `state` in the journal folder.
+    pub state_dir: PathBuf,
+    /// Secret that key MACs are made with; the same as key-management's.
+    pub pepper: Secret,
+    pub pepper_version: u32,
+    /// Accepted as well while keys move to a new pepper.
+    pub previous_pepper: Secret,
+    /// Opens upstream credentials that the catalogue stores encrypted; the same as model-catalog's.
+    pub encryption_key: Secret,
+    pub encryption_key_version: u32,
+    /// Environment variables that may be upstream credentials: names that end in one of these.
+    pub credential_variables: Vec<String>,
+    /// Folder under which credential files may be; empty: none.
+    pub credential_dir: PathBuf,
+    /// Upstreams on this machine may be called. Standalone and tests.
+    pub allow_loopback_upstreams: bool,
+    /// Largest request body, declared and after decompression.
+    pub max_body_bytes: usize,
+    /// Largest answer that is not streamed.
+    pub max_answer_bytes: usize,
+    /// Requests in progress; beyond it new ones get `overloaded`.
+    pub max_requests: usize,
+    /// How often a waiting stream gets a comment, so that load balancers do not cut it.
+    pub ping_interval: HumanDuration,
+    /// How long a request body may stand still.
+    pub body_gap: HumanDuration,
+    /// How long open requests may go on once the process is told to stop.
+    pub drain_timeout: HumanDuration,
+}
+
+impl Default for ProxySettings {
+    fn default() -> Self {
+        Self {
+            journal_dir: PathBuf::new(),
+            state_dir: PathBuf::new(),
+            pepper: Secret::default(),
+            pepper_version: 1,
+            previous_pepper: Secret::default(),
+            encryption_key: Secret::default(),
+            encryption_key_version: 1,
+            credential_variables: vec!["_API_KEY".to_owned(), "_UPSTREAM_KEY".to_owned()],
+            credential_dir: PathBuf::new(),
+            allow_loopback_upstreams: false,
+            max_body_bytes: 32 * 1024 * 1024,
+            max_answer_bytes: 32 * 1024 * 1024,
+            max_requests: 20_000,
+            ping_interval: HumanDuration::from_secs(15),
+            body_gap: HumanDuration::from_secs(30),
+            drain_timeout: HumanDuration::from_secs(600),
+        }
+    }
+}
+
+impl Validate for ProxySettings {
+    fn validate(&self, faults: &mut Faults) {
+        if self.journal_dir.as_os_str().is_empty() {
+            faults.add("journal_dir", "name the folder of the usage journal");
+        }
+        if self.pepper.expose().len() < 32 {
+            faults.add("pepper", "must have at least 32 bytes");
+        }
+        if self.previous_pepper.is_set() && self.previous_pepper.expose().len() < 32 {
+            faults.add("previous_pepper", "must have at least 32 bytes");
+        }
+        if !(1_024..=1_073_741_824).contains(&self.max_body_bytes) {
+            faults.add("max_body_bytes", "must be 1 KiB to 1 GiB");
+        }
+        if self.max_requests == 0 {
+            faults.add("max_requests", "must be at least 1");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! How an upstream's credential is found: by reference, or by opening what the catalogue sealed.
+//!
+//! Which variables and files may be credentials is the operator's setting here, not the catalogue's: else whoever may
+//! edit an upstream could have any secret of this process sent to a server of theirs.
+
+use std::path::{Component, PathBuf};
+
+use http::HeaderValue;
+use maas_events::state::{Credential, credential::Source};
+use maas_keys::{Sealed, SealingKeys};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    #[error("the environment variable {0} may not be a credential (see proxy.credential_variables)")]
+    VariableNotAllowed(String),
+    #[error("the environment variable {0} is not set")]
+    VariableMissing(String),
+    #[error("the file {0} is not inside proxy.credential_dir")]
+    FileNotAllowed(String),
+    #[error("the file {path} cannot be read")]
+    File {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the stored credential cannot be opened: wrong encryption key, or it belongs to another upstream")]
+    Sealed,
+    #[error("the credential has characters that no HTTP header can carry")]
+    NotAHeader,
+}
+
+/// The rules and keys of this process.
+pub struct CredentialSource {
+    pub variables: Vec<String>,
+    pub folder: PathBuf,
+    pub sealing: Option<SealingKeys>,
+}
+
+impl CredentialSource {
+    /// The value of the `authorization` header; marked sensitive, so that it is not printed.
+    pub fn authorization(
+        &self,
+        credential: &Credential,
+        bound_to: &str,
+    ) -> Result<Option<HeaderValue>, CredentialError> {
+        let secret = match &credential.source {
+            None => return Ok(None),
+            Some(Source::EnvironmentVariable(name)) => self.read_variable(name)?,
+            Some(Source::File(path)) => self.read_file(path)?,
+            Some(Source::Encrypted(sealed)) => {
+                let nonce = sealed.nonce.as_ref().try_into().map_err(|_| CredentialError::Sealed)?;
+                let sealed = Sealed { key_version: sealed.key_version, nonce, ciphertext: sealed.ciphertext.to_vec() };
+                let keys = self.sealing.as_ref().ok_or(CredentialError::Sealed)?;
+                let opened = keys.open(&sealed, bound_to.as_bytes()).map_err(|_| CredentialError::Sealed)?;
+                String::from_utf8(opened.to_vec()).map_err(|_| CredentialError::NotAHeader)?
+            }
+        };
+        let mut value =
+            HeaderValue::try_from(format!("Bearer {}", secret.trim())).map_err(|_| CredentialError::NotAHeader)?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+
+    fn read_variable(&self, name: &str) -> Result<String, CredentialError> {
+        if !self.variables.iter().any(|suffix| name.ends_with(suffix.as_str())) || name.starts_with("MAAS__") {
+            return Err(CredentialError::VariableNotAllowed(name.to_owned()));
+        }
+        std::env::var(name).map_err(|_| CredentialError::VariableMissing(name.to_owned()))
+    }
+
+    fn read_file(&self, path: &str) -> Result<String, CredentialError> {
+        let relative = PathBuf::from(path);
+        let is_plain = relative.components().all(|part| matches!(part, Component::Normal(_)));
+        if self.folder.as_os_str().is_empty() || !is_plain {
+            return Err(CredentialError::FileNotAllowed(path.to_owned()));
+        }
+        std::fs::read_to_string(self.folder.join(relative))
+            .map_err(|source| CredentialError::File { path: path.to_owned(), source })
+    }
+}

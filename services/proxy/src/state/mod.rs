@@ -1,0 +1,46 @@
+//! What the proxy knows of keys, users and models: immutable values behind atomic pointers, kept up to date by the bus.
+//!
+//! Reading takes no lock and does no I/O. A value is replaced only by one with a higher version, so that changes may
+//! arrive late, twice or out of order.
+
+pub mod credential;
+pub mod key;
+pub mod lookup;
+pub mod model;
+mod sharded;
+pub mod user;
+pub mod watch;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use maas_keys::PublicId;
+use maas_types::UserId;
+
+pub use key::{KeyGrant, KeyStanding};
+pub use model::{ModelEntry, ModelTable, UpstreamEntry};
+pub use user::UserEntry;
+
+use sharded::ShardedMap;
+
+/// Everything a request is decided on.
+pub struct State {
+    pub keys: ShardedMap<PublicId, KeyGrant>,
+    pub users: ShardedMap<UserId, UserEntry>,
+    models: ArcSwap<ModelTable>,
+}
+
+impl State {
+    pub fn new() -> Self {
+        Self { keys: ShardedMap::new(), users: ShardedMap::new(), models: ArcSwap::default() }
+    }
+
+    /// The models as of now; hold it for the length of one decision.
+    pub fn models(&self) -> arc_swap::Guard<Arc<ModelTable>> {
+        self.models.load()
+    }
+
+    pub(crate) fn replace_models(&self, table: ModelTable) {
+        self.models.store(Arc::new(table));
+    }
+}

@@ -1,0 +1,94 @@
+//! What one worker thread has: its share of the process, and its own client, journal and leftovers.
+
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use maas_http::{UpstreamClient, UpstreamClientFactory};
+use maas_journal::{Journal, JournalError};
+use maas_keys::Peppers;
+use maas_types::Clock;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metering::open_request::SharedJournal,
+    metrics::ProxyMetrics,
+    relay::leftover::Leftovers,
+    settings::ProxySettings,
+    state::{State, lookup::KeyLookups},
+    usage_of_key::KeyUsageQuestions,
+};
+
+/// What all workers share.
+pub struct Shared {
+    pub settings: ProxySettings,
+    pub state: Arc<State>,
+    pub peppers: Peppers,
+    pub lookups: KeyLookups,
+    pub key_usage: KeyUsageQuestions,
+    pub metrics: Arc<ProxyMetrics>,
+    pub clock: Arc<dyn Clock>,
+    pub journal: Journal,
+    pub clients: UpstreamClientFactory,
+    /// No new requests; those in progress are finished.
+    pub draining: CancellationToken,
+    pub in_progress: AtomicUsize,
+    pub next_worker: AtomicU32,
+}
+
+/// One per worker thread; nothing in it crosses threads.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub client: UpstreamClient,
+    pub journal: SharedJournal,
+    pub leftovers: Leftovers,
+}
+
+impl Worker {
+    /// Call on the thread that will use it.
+    pub fn new(shared: Arc<Shared>) -> Result<Self, JournalError> {
+        let number = shared.next_worker.fetch_add(1, Ordering::Relaxed);
+        let journal = Rc::new(RefCell::new(shared.journal.worker(number)?));
+        flush_every_second(&journal);
+        Ok(Self { client: shared.clients.client(), journal, leftovers: Leftovers::spawn(), shared })
+    }
+}
+
+/// A worker that could not write says so to all others, who stop admitting; only its own next flush takes that back.
+fn flush_every_second(journal: &SharedJournal) {
+    let journal = Rc::downgrade(journal);
+    actix_web::rt::spawn(async move {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            second.tick().await;
+            let Some(journal) = journal.upgrade() else { return };
+            if let Err(error) = journal.borrow_mut().flush() {
+                tracing::error!(error = %error, "the usage journal cannot be written; no requests are admitted");
+            }
+        }
+    });
+}
+
+/// Counts a request as in progress until it is dropped, with its body.
+pub struct InProgress(Arc<Shared>);
+
+impl InProgress {
+    /// `None` when there are too many.
+    pub fn enter(shared: &Arc<Shared>) -> Option<Self> {
+        let before = shared.in_progress.fetch_add(1, Ordering::Relaxed);
+        let entered = Self(shared.clone());
+        (before < shared.settings.max_requests).then_some(entered)
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+    }
+}
