@@ -20,11 +20,7 @@ use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{
-    HostConfig, block_on,
-    connect::{bus_error, database_error},
-    connect_bus, connect_database, load, serve_operations,
-};
+use crate::{HostConfig, block_on, bus_error, connect_bus, connect_database, database_error, load, serve_operations};
 
 /// How long requests and tasks may take to end once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);

@@ -5,13 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod connect;
+#[cfg(feature = "control")]
 mod control;
+#[cfg(feature = "control")]
+mod database;
 mod host_config;
+#[cfg(feature = "control")]
 mod macros;
 mod operations;
 
-pub use connect::{bus_error, connect_bus, connect_database, database_error};
+pub use connect::{bus_error, connect_bus};
+#[cfg(feature = "control")]
 pub use control::{ControlConfig, ControlService, run_control_service};
+#[cfg(feature = "control")]
+pub use database::{connect_database, database_error};
 pub use host_config::{HostConfig, ServiceAddresses};
 pub use operations::serve_operations;
 

@@ -1,7 +1,8 @@
 //! The part of a `main` that is the same for every control-plane service but for its names.
 
 /// Declares `Config` (common sections, `database`, and the service's own section) and `Service`, the [`ControlService`]
-/// around the service's type. What only some services have goes into `also`, as items of that implementation.
+/// around the service's type. `prepare` hands over what the service's settings need of the common sections. What only
+/// some services have goes into `also`, as items of that implementation.
 ///
 /// [`ControlService`]: crate::ControlService
 #[macro_export]
@@ -12,6 +13,7 @@ macro_rules! control_service {
         service: $service:ident,
         settings: $settings:ident as $section:ident,
         ports: $public:literal, $internal:literal, $operations:literal,
+        prepare: $prepare:expr,
         also: { $($also:tt)* }
     ) => {
         #[derive(Debug, ::serde::Serialize, ::serde::Deserialize)]
@@ -76,7 +78,10 @@ macro_rules! control_service {
                 bus: ::maas_bus::SharedBus,
                 process: &::maas_runtime::process::Process,
             ) -> Result<Self, ::maas_runtime::exit::StartError> {
-                let started = $library::$service::start(config.$section.clone(), database, bus, process).await;
+                let mut settings = config.$section.clone();
+                let prepare: fn(&mut $library::$settings, &$crate::HostConfig) = $prepare;
+                prepare(&mut settings, &config.host);
+                let started = $library::$service::start(settings, database, bus, process).await;
                 started.map(Self).map_err($crate::start_error)
             }
 

@@ -6,7 +6,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, web};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
-use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::{
+    gate::Gate,
+    problem::{FieldFault, Problem, ProblemCode},
+};
 
 /// No body of the control plane is larger. serde_json refuses nesting above 128 levels by itself.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -22,7 +25,9 @@ impl<T: DeserializeOwned + 'static> FromRequest for JsonBody<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let refused = check_headers(request).err();
         let mut payload = payload.take();
+        let gate = Gate::of(request);
         Box::pin(async move {
+            Gate::passed(gate).await;
             if let Some(problem) = refused {
                 return Err(problem);
             }

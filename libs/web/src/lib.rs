@@ -10,6 +10,7 @@ pub mod body;
 pub mod caller;
 pub mod etag;
 pub mod explorer;
+mod gate;
 pub mod internal;
 pub mod middleware;
 pub mod openapi;

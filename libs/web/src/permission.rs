@@ -7,6 +7,7 @@ use maas_types::{Role, UserId};
 
 use crate::{
     caller::{self, Caller},
+    gate::Gate,
     problem::{Problem, ProblemCode},
 };
 
@@ -120,12 +121,15 @@ impl<P: Permission> FromRequest for Require<P> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
+        let gate = Gate::close(&request);
         Box::pin(async move {
             let caller = caller::authenticate(&request).await?;
             if caller.must_change_password {
                 return Err(Problem::new(ProblemCode::PasswordChangeRequired));
             }
-            Self::of(caller)
+            let allowed = Self::of(caller)?;
+            gate.open();
+            Ok(allowed)
         })
     }
 }

@@ -1,24 +1,32 @@
 //! Query strings: typed, unknown parameters refused, pages with checked limits.
 
-use std::future::{Ready, ready};
+use std::pin::Pin;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use maas_types::{Cursor, PageLimit};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::IntoParams;
 
-use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::{
+    gate::Gate,
+    problem::{FieldFault, Problem, ProblemCode},
+};
 
 /// A checked query string. `T` denies unknown fields.
 #[derive(Debug)]
 pub struct QueryParams<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest for QueryParams<T> {
+impl<T: DeserializeOwned + 'static> FromRequest for QueryParams<T> {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(request.query_string()).map(Self))
+        let parsed = parse(request.query_string()).map(Self);
+        let gate = Gate::of(request);
+        Box::pin(async move {
+            Gate::passed(gate).await;
+            parsed
+        })
     }
 }
 

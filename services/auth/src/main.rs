@@ -22,6 +22,7 @@ maas_host::control_service! {
     service: Auth,
     settings: AuthSettings as auth,
     ports: 8081, 8181, 8281,
+    prepare: |settings, host| settings.public_url = host.http.public_url(),
     also: {
         const SERVES_EXPLORER: bool = true;
 

@@ -7,6 +7,7 @@ maas_host::control_service! {
     service: KeyManagement,
     settings: KeyManagementSettings as keys,
     ports: 8082, 8182, 8282,
+    prepare: |_, _| {},
     also: {
         fn configure_internal(&self, services: &mut actix_web::web::ServiceConfig) {
             self.0.configure_internal(services);

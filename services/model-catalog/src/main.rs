@@ -7,6 +7,7 @@ maas_host::control_service! {
     service: ModelCatalog,
     settings: ModelCatalogSettings as catalog,
     ports: 8083, 8183, 8283,
+    prepare: |settings, host| settings.public_url = host.http.public_url(),
     also: {
         fn configure_internal(&self, services: &mut actix_web::web::ServiceConfig) {
             self.0.configure_internal(services);

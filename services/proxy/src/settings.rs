@@ -9,8 +9,6 @@ use serde::{Deserialize, Serialize};
 pub struct ProxySettings {
     /// Folder of the usage journal; one proxy process per folder.
     pub journal_dir: PathBuf,
-    /// Where the state of keys, users and models is kept for a start without bus; empty: `state` in the journal folder.
-    pub state_dir: PathBuf,
     /// Secret that key MACs are made with; the same as key-management's.
     pub pepper: Secret,
     pub pepper_version: u32,
@@ -43,7 +41,6 @@ impl Default for ProxySettings {
     fn default() -> Self {
         Self {
             journal_dir: PathBuf::new(),
-            state_dir: PathBuf::new(),
             pepper: Secret::default(),
             pepper_version: 1,
             previous_pepper: Secret::default(),

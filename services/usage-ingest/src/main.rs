@@ -7,6 +7,7 @@ maas_host::control_service! {
     service: UsageIngest,
     settings: UsageIngestSettings as usage,
     ports: 8084, 8184, 8284,
+    prepare: |_, _| {},
     also: {}
 }
 

@@ -1,0 +1,111 @@
+//! One file per operation: request, response, refusals, documentation, handler.
+
+pub mod change_password;
+pub mod create_token;
+pub mod create_user;
+pub mod end_other_sessions;
+pub mod end_session;
+pub mod get_config;
+pub mod get_me;
+pub mod get_signing_keys;
+pub mod get_user;
+pub mod list_audit;
+pub mod list_sessions;
+pub mod list_users;
+pub mod reset_password;
+pub mod resolve_caller;
+pub mod sign_in;
+pub mod sign_out;
+pub mod update_user;
+mod user_view;
+
+use maas_store::StoreError;
+use maas_types::{Cursor, PageLimit};
+use maas_web::{Caller, FieldFault, Problem, ProblemCode, Via, middleware::RequestContext};
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        attempts::TooManyAttempts,
+        user::{NameFault, check_name},
+    },
+    service::{initiator::Initiator, password_pool::PasswordPoolError, users::UserError},
+};
+
+/// Filters with free text are at most this long.
+const MAX_FILTER_CHARACTERS: usize = 255;
+
+fn initiator(caller: &Caller, context: RequestContext) -> Initiator {
+    Initiator {
+        user_id: Some(caller.user_id),
+        user_name: caller.user_name.clone(),
+        request_id: context.request_id,
+        address: context.client_address,
+    }
+}
+
+fn session_of(caller: &Caller) -> Option<maas_types::SessionId> {
+    match caller.via {
+        Via::Session(id) => Some(id),
+        Via::Token(_) => None,
+    }
+}
+
+/// The rows of this page, and the cursor of the next one if more rows came than a page has.
+fn page<T, P: Serialize>(mut rows: Vec<T>, limit: PageLimit, position: impl Fn(&T) -> P) -> (Vec<T>, Option<String>) {
+    let size = usize::try_from(limit.get()).unwrap_or(usize::MAX);
+    if rows.len() <= size {
+        return (rows, None);
+    }
+    rows.truncate(size);
+    let next = rows.last().map(|last| Cursor::encode(&position(last)).into_string());
+    (rows, next)
+}
+
+fn check_filter(name: &str, text: Option<&String>) -> Option<FieldFault> {
+    let too_long = text.is_some_and(|text| text.chars().count() > MAX_FILTER_CHARACTERS);
+    let detail = format!("must have at most {MAX_FILTER_CHARACTERS} characters");
+    too_long.then(|| FieldFault::new(format!("?{name}"), "too_long", detail))
+}
+
+fn name_fault(pointer: &str, name: Option<&String>) -> Option<FieldFault> {
+    let fault: NameFault = check_name(name?).err()?;
+    Some(FieldFault::new(pointer, fault.code(), fault.to_string()))
+}
+
+fn no_faults(faults: impl IntoIterator<Item = FieldFault>) -> Result<(), Problem> {
+    let faults: Vec<FieldFault> = faults.into_iter().collect();
+    if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
+}
+
+fn store_problem(error: StoreError) -> Problem {
+    if error.is_transient() { Problem::unavailable(error) } else { Problem::internal(error) }
+}
+
+fn pool_problem(error: PasswordPoolError) -> Problem {
+    match error {
+        PasswordPoolError::Busy => Problem::unavailable(error),
+        PasswordPoolError::Hash(_) | PasswordPoolError::Interrupted(_) => Problem::internal(error),
+    }
+}
+
+fn attempts_problem(error: TooManyAttempts) -> Problem {
+    let seconds = error.retry_after.as_secs() + u64::from(error.retry_after.subsec_nanos() > 0);
+    Problem::new(ProblemCode::TooManyAttempts).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX).max(1))
+}
+
+impl From<UserError> for Problem {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::NotFound => Self::not_found("user"),
+            UserError::NameTaken => Self::new(ProblemCode::AlreadyExists),
+            UserError::VersionMoved => Self::new(ProblemCode::EtagMismatch),
+            UserError::LastAdmin(_) | UserError::NoPassword | UserError::ChangedMeanwhile => {
+                Self::with_detail(ProblemCode::Conflict, error.to_string())
+            }
+            UserError::Password(error) => pool_problem(error),
+            UserError::Random(error) => Self::internal(error),
+            UserError::Store(error) => store_problem(error),
+        }
+    }
+}

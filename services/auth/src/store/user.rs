@@ -1,0 +1,227 @@
+//! The table `users`.
+
+use maas_store::{
+    StoreError, classify,
+    ids::{parsed_from_db, time_from_db, unsigned_from_db, unsigned_to_db},
+};
+use maas_types::{PageLimit, Role, Timestamp, UserId};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    Condition, QueryOrder, QuerySelect,
+    entity::prelude::*,
+    sea_query::LockType,
+};
+use serde::{Deserialize, Serialize};
+
+use super::contains_text;
+use crate::domain::user::{User, UserStatus};
+
+const TABLE: &str = "users";
+
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub version: i64,
+        #[sea_orm(unique)]
+        pub user_name: String,
+        pub display_name: Option<String>,
+        pub issuer: String,
+        pub subject: String,
+        pub status: String,
+        pub role: String,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub password_hash: Option<String>,
+        pub must_change_password: bool,
+        pub tokens_valid_from_ms: i64,
+        pub created_at: i64,
+        pub updated_at: i64,
+        pub last_sign_in_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Somebody changed the row since it was read, or removed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionMoved;
+
+/// A user with what is needed to check a password.
+pub struct UserWithPassword {
+    pub user: User,
+    /// PHC text; none for people of other issuers.
+    pub password_hash: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    pub role: Option<Role>,
+    pub status: Option<UserStatus>,
+    /// Found in user name or display name.
+    pub text: Option<String>,
+}
+
+/// Where a page of the list ends: newest first.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct UserPosition {
+    pub created_at_ms: i64,
+    pub id: Uuid,
+}
+
+pub async fn insert(db: &impl ConnectionTrait, user: &User, password_hash: Option<String>) -> Result<(), StoreError> {
+    let row = ActiveModel { id: Set(user.id.uuid()), password_hash: Set(password_hash), ..to_db(user) };
+    Entity::insert(row).exec_without_returning(db).await.map_err(classify)?;
+    Ok(())
+}
+
+/// Writes `after` over the row of the version before it. The password is changed only when one is given.
+pub async fn update(
+    db: &impl ConnectionTrait,
+    after: &User,
+    password_hash: Option<String>,
+) -> Result<Result<(), VersionMoved>, StoreError> {
+    let password_hash = password_hash.map_or(NotSet, |hash| Set(Some(hash)));
+    // A sign-in may be noted at the same time.
+    let row = ActiveModel { password_hash, last_sign_in_at: NotSet, ..to_db(after) };
+    let updated = Entity::update_many()
+        .set(row)
+        .filter(Column::Id.eq(after.id.uuid()))
+        .filter(Column::Version.eq(unsigned_to_db(after.version) - 1))
+        .exec(db)
+        .await
+        .map_err(classify)?;
+    Ok(if updated.rows_affected == 1 { Ok(()) } else { Err(VersionMoved) })
+}
+
+/// Not a change that others hear of, so that the version stays.
+pub async fn note_sign_in(db: &impl ConnectionTrait, id: UserId, at: Timestamp) -> Result<(), StoreError> {
+    let row = ActiveModel { last_sign_in_at: Set(Some(at.unix_ms())), ..Default::default() };
+    Entity::update_many().set(row).filter(Column::Id.eq(id.uuid())).exec(db).await.map_err(classify)?;
+    Ok(())
+}
+
+pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<User>, StoreError> {
+    Entity::find_by_id(id.uuid()).one(db).await.map_err(classify)?.map(from_db).transpose()
+}
+
+pub async fn find_with_password(db: &impl ConnectionTrait, id: UserId) -> Result<Option<UserWithPassword>, StoreError> {
+    Entity::find_by_id(id.uuid()).one(db).await.map_err(classify)?.map(with_password).transpose()
+}
+
+pub async fn find_by_name_with_password(
+    db: &impl ConnectionTrait,
+    user_name: &str,
+) -> Result<Option<UserWithPassword>, StoreError> {
+    let row = Entity::find().filter(Column::UserName.eq(user_name)).one(db).await.map_err(classify)?;
+    row.map(with_password).transpose()
+}
+
+pub async fn exists_any(db: &impl ConnectionTrait) -> Result<bool, StoreError> {
+    Ok(Entity::find().limit(1).one(db).await.map_err(classify)?.is_some())
+}
+
+/// Active admins, oldest first.
+pub async fn oldest_active_admin(db: &impl ConnectionTrait) -> Result<Option<User>, StoreError> {
+    let row = active_admins().order_by_asc(Column::CreatedAt).order_by_asc(Column::Id).one(db).await;
+    row.map_err(classify)?.map(from_db).transpose()
+}
+
+/// How many active admins there are besides `id`. Locks every active admin until the transaction ends, in the order of
+/// their ids, so that of two demotions at once the second one sees the first.
+pub async fn lock_other_active_admins(transaction: &impl ConnectionTrait, id: UserId) -> Result<u64, StoreError> {
+    let locked = active_admins().order_by_asc(Column::Id).lock(LockType::Update).all(transaction).await;
+    let others = locked.map_err(classify)?.into_iter().filter(|row| row.id != id.uuid()).count();
+    Ok(u64::try_from(others).unwrap_or(u64::MAX))
+}
+
+fn active_admins() -> sea_orm::Select<Entity> {
+    Entity::find().filter(Column::Role.eq(Role::Admin.as_str())).filter(Column::Status.eq(UserStatus::Active.as_str()))
+}
+
+/// One more row than `limit`, if there is one: then there is a next page.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    filter: &UserFilter,
+    limit: PageLimit,
+    after: Option<UserPosition>,
+) -> Result<Vec<User>, StoreError> {
+    let mut query = Entity::find();
+    if let Some(role) = filter.role {
+        query = query.filter(Column::Role.eq(role.as_str()));
+    }
+    if let Some(status) = filter.status {
+        query = query.filter(Column::Status.eq(status.as_str()));
+    }
+    if let Some(text) = &filter.text {
+        let named = Condition::any().add(contains_text(Column::UserName, text));
+        query = query.filter(named.add(contains_text(Column::DisplayName, text)));
+    }
+    if let Some(position) = after {
+        let same_time = Condition::all().add(Column::CreatedAt.eq(position.created_at_ms));
+        let older = Condition::any().add(Column::CreatedAt.lt(position.created_at_ms));
+        query = query.filter(older.add(same_time.add(Column::Id.lt(position.id))));
+    }
+    let query = query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(u64::from(limit.get()) + 1);
+    query.all(db).await.map_err(classify)?.into_iter().map(from_db).collect()
+}
+
+/// Every user in the order of ids, a batch at a time, for comparing with the state bucket.
+pub async fn batch_after(db: &impl ConnectionTrait, after: Option<UserId>, size: u64) -> Result<Vec<User>, StoreError> {
+    let mut query = Entity::find().order_by_asc(Column::Id).limit(size);
+    if let Some(id) = after {
+        query = query.filter(Column::Id.gt(id.uuid()));
+    }
+    query.all(db).await.map_err(classify)?.into_iter().map(from_db).collect()
+}
+
+/// Everything but id and password.
+fn to_db(user: &User) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        version: Set(unsigned_to_db(user.version)),
+        user_name: Set(user.user_name.clone()),
+        display_name: Set(user.display_name.clone()),
+        issuer: Set(user.issuer.clone()),
+        subject: Set(user.subject.clone()),
+        status: Set(user.status.as_str().to_owned()),
+        role: Set(user.role.as_str().to_owned()),
+        password_hash: NotSet,
+        must_change_password: Set(user.must_change_password),
+        tokens_valid_from_ms: Set(user.tokens_valid_from.unix_ms()),
+        created_at: Set(user.created_at.unix_ms()),
+        updated_at: Set(user.updated_at.unix_ms()),
+        last_sign_in_at: Set(user.last_sign_in_at.map(Timestamp::unix_ms)),
+    }
+}
+
+fn with_password(mut row: Model) -> Result<UserWithPassword, StoreError> {
+    let password_hash = row.password_hash.take();
+    Ok(UserWithPassword { user: from_db(row)?, password_hash })
+}
+
+fn from_db(row: Model) -> Result<User, StoreError> {
+    Ok(User {
+        id: UserId::from_uuid(row.id),
+        version: unsigned_from_db(TABLE, "version", row.id, row.version)?,
+        status: parsed_from_db(TABLE, "status", row.id, UserStatus::parse(&row.status))?,
+        role: parsed_from_db(TABLE, "role", row.id, Role::parse(&row.role))?,
+        user_name: row.user_name,
+        display_name: row.display_name,
+        issuer: row.issuer,
+        subject: row.subject,
+        must_change_password: row.must_change_password,
+        tokens_valid_from: time_from_db(row.tokens_valid_from_ms),
+        created_at: time_from_db(row.created_at),
+        updated_at: time_from_db(row.updated_at),
+        last_sign_in_at: row.last_sign_in_at.map(time_from_db),
+    })
+}

@@ -1,0 +1,163 @@
+use actix_web::http::Method;
+use serde_json::{Value, json};
+
+use crate::world::{As, World, on_both_databases};
+
+on_both_databases! {
+    users_are_created_listed_and_read,
+    lists_are_paged_and_filtered,
+    bad_input_changes_nothing,
+    a_stale_etag_is_refused,
+    the_last_admin_stays,
+    of_two_admins_who_demote_each_other_one_stays,
+    a_password_reset_ends_sessions_and_tokens,
+    users_and_readonly_admins_cannot_manage_users,
+}
+
+async fn users_are_created_listed_and_read(world: World) {
+    let admin = world.admin().await;
+    let created =
+        world.post("/api/v1/users", &admin, json!({"user_name": "ada", "display_name": "Ada Lovelace"})).await;
+    assert_eq!(created.status, 201);
+    let user = &created.body["user"];
+    assert_eq!((&user["role"], &user["issuer"], &user["status"]), (&json!("user"), &json!("local"), &json!("active")));
+    let location = created.header("location");
+    assert_eq!(location, format!("/api/v1/users/{}", user["id"].as_str().unwrap()));
+    let read = world.get(location, &admin).await;
+    assert_eq!((&read.body, read.header("etag")), (user, "\"1\""));
+    assert_eq!(world.post("/api/v1/users", &admin, json!({"user_name": "ada"})).await.code(), "already_exists");
+    assert_eq!(world.get("/api/v1/users/usr_00000000000000000000000000000000", &admin).await.status, 404);
+    assert_eq!(world.get("/api/v1/users/ada", &admin).await.status, 404);
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["data"].as_array().unwrap().iter().map(|user| user["user_name"].as_str().unwrap()).collect()
+}
+
+async fn lists_are_paged_and_filtered(world: World) {
+    let admin = world.admin().await;
+    for (n, role) in ["user", "user", "admin-readonly"].into_iter().enumerate() {
+        world.clock.advance(std::time::Duration::from_millis(1));
+        let body = json!({"user_name": format!("ada%_{n}"), "display_name": format!("Ada {n}"), "role": role});
+        assert_eq!(world.post("/api/v1/users", &admin, body).await.status, 201);
+    }
+    let first = world.get("/api/v1/users?limit=3", &admin).await.body;
+    assert_eq!(names(&first), ["ada%_2", "ada%_1", "ada%_0"]);
+    let next = format!("/api/v1/users?limit=3&cursor={}", first["next_cursor"].as_str().unwrap());
+    let second = world.get(&next, &admin).await.body;
+    assert_eq!((names(&second), &second["next_cursor"]), (vec!["admin"], &json!(null)));
+    for (filter, expected) in [
+        ("role=admin-readonly", vec!["ada%_2"]),
+        ("role=user&q=ADA%201", vec!["ada%_1"]),
+        ("q=%25_2", vec!["ada%_2"]),
+        ("q=%25%25", vec![]),
+        ("status=disabled", vec![]),
+        ("q=dmi&status=active", vec!["admin"]),
+    ] {
+        assert_eq!(names(&world.get(&format!("/api/v1/users?{filter}"), &admin).await.body), expected, "{filter}");
+    }
+}
+
+async fn bad_input_changes_nothing(world: World) {
+    let admin = world.admin().await;
+    for (query, pointer) in [
+        ("limit=0", "?limit"),
+        ("limit=1001", "?limit"),
+        ("limit=ten", "?limit"),
+        ("cursor=nonsense", "?cursor"),
+        ("role=king", "?role"),
+        ("colour=red", "?colour"),
+    ] {
+        let refused = world.get(&format!("/api/v1/users?{query}"), &admin).await;
+        assert_eq!((refused.status.as_u16(), refused.pointer()), (400, pointer), "{query}: {}", refused.body);
+    }
+    for (body, pointer) in [
+        (json!({"user_name": ""}), "/user_name"),
+        (json!({"user_name": "a".repeat(256)}), "/user_name"),
+        (json!({"user_name": "a\u{7}b"}), "/user_name"),
+        (json!({"user_name": "a", "display_name": "b".repeat(256)}), "/display_name"),
+        (json!({"user_name": "a", "role": "king"}), "/role"),
+        (json!({"user_name": "a", "colour": "red"}), "/colour"),
+    ] {
+        let refused = world.post("/api/v1/users", &admin, body.clone()).await;
+        assert_eq!((refused.status.as_u16(), refused.pointer()), (400, pointer), "{body}: {}", refused.body);
+    }
+    let nested = format!(r#"{{"user_name":{}1{}}}"#, "[".repeat(200), "]".repeat(200));
+    let large = format!(r#"{{"user_name":"{}"}}"#, "a".repeat(2 << 20));
+    for (payload, content_type, status) in
+        [(nested, "application/json", 400), (large, "application/json", 413), ("x".to_owned(), "text/plain", 415)]
+    {
+        let request = world.request(Method::POST, "/api/v1/users", &admin);
+        let request = request.insert_header(("content-type", content_type)).set_payload(payload);
+        assert_eq!(world.send(request).await.status.as_u16(), status);
+    }
+    assert_eq!(names(&world.get("/api/v1/users", &admin).await.body), ["admin"]);
+}
+
+async fn a_stale_etag_is_refused(world: World) {
+    let (id, _) = world.person("ada", "user").await;
+    let (path, admin) = (format!("/api/v1/users/{id}"), world.admin().await);
+    let etag = world.get(&path, &admin).await.header("etag").to_owned();
+    let rename = |etag: &str, name: &str| {
+        let request = world.request(Method::PATCH, &path, &admin).insert_header(("if-match", etag.to_owned()));
+        world.send(request.set_json(json!({"display_name": name})))
+    };
+    let renamed = rename(&etag, "Ada").await;
+    assert_eq!((renamed.status.as_u16(), &renamed.body["display_name"]), (200, &json!("Ada")));
+    assert_ne!(renamed.header("etag"), etag);
+    assert_eq!(rename(&etag, "Eve").await.code(), "etag_mismatch");
+    assert_eq!(rename("nonsense", "Eve").await.status, 400);
+    assert_eq!(world.get(&path, &admin).await.body["display_name"], "Ada");
+}
+
+async fn the_last_admin_stays(world: World) {
+    let (path, admin) = (format!("/api/v1/users/{}", world.admin.user_id), world.admin().await);
+    let (deputy, _) = world.person("ada", "admin").await;
+    let deputy = format!("/api/v1/users/{deputy}");
+    assert_eq!(world.patch(&deputy, &admin, json!({"status": "disabled"})).await.status, 200);
+    for change in [json!({"role": "user"}), json!({"status": "disabled"})] {
+        let refused = world.patch(&path, &admin, change).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (409, "conflict"));
+    }
+    assert_eq!(world.patch(&deputy, &admin, json!({"status": "active"})).await.status, 200);
+    assert_eq!(world.patch(&path, &admin, json!({"role": "user"})).await.status, 200);
+}
+
+async fn of_two_admins_who_demote_each_other_one_stays(world: World) {
+    let (deputy, session) = world.person("ada", "admin").await;
+    let (path, other) = (format!("/api/v1/users/{}", world.admin.user_id), format!("/api/v1/users/{deputy}"));
+    let admin = world.admin().await;
+    let demote = json!({"role": "user"});
+    let (first, second) =
+        tokio::join!(world.patch(&path, &session, demote.clone()), world.patch(&other, &admin, demote));
+    // The slower one is refused: it is no admin any more, or would be the last.
+    let refused = [&first, &second].into_iter().filter(|answer| answer.status != 200).collect::<Vec<_>>();
+    assert_eq!(refused.len(), 1, "{first:?} {second:?}");
+    assert!(matches!(refused[0].status.as_u16(), 403 | 409), "{refused:?}");
+}
+
+async fn a_password_reset_ends_sessions_and_tokens(world: World) {
+    let (id, ada) = world.person("ada", "user").await;
+    let token = world.post("/api/v1/tokens", &ada, json!({})).await.body["token"].as_str().unwrap().to_owned();
+    let reset = world.post(&format!("/api/v1/users/{id}/reset-password"), &world.admin().await, json!({})).await;
+    assert_eq!(reset.status, 200);
+    for who in [ada, As::Token(token)] {
+        assert_eq!(world.get("/api/v1/me", &who).await.status, 401);
+    }
+    let signed_in = world.sign_in("ada", reset.body["one_time_password"].as_str().unwrap()).await;
+    assert_eq!(signed_in.body["must_change_password"], true);
+}
+
+async fn users_and_readonly_admins_cannot_manage_users(world: World) {
+    let (id, ada) = world.person("ada", "user").await;
+    let (_, eve) = world.person("eve", "admin-readonly").await;
+    let path = format!("/api/v1/users/{id}");
+    for (who, reads) in [(&ada, 403), (&eve, 200)] {
+        assert_eq!(world.get("/api/v1/users", who).await.status.as_u16(), reads);
+        assert_eq!(world.get(&path, who).await.status.as_u16(), reads);
+        assert_eq!(world.get("/api/v1/audit", who).await.status.as_u16(), reads);
+        assert_eq!(world.post("/api/v1/users", who, json!({"user_name": "x"})).await.status, 403);
+        assert_eq!(world.patch(&path, who, json!({"role": "admin"})).await.status, 403);
+        assert_eq!(world.post(&format!("{path}/reset-password"), who, json!({})).await.status, 403);
+    }
+}

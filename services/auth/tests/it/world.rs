@@ -1,0 +1,242 @@
+//! One running service with its own database, bus and clock.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    App,
+    cookie::Cookie,
+    http::{Method, StatusCode, header::HeaderMap},
+    middleware::from_fn,
+    test::{TestRequest, call_service, init_service, read_body},
+    web,
+};
+use maas_auth::{Auth, AuthSettings, FirstAdmin, generate_signing_key};
+use maas_bus::{InProcessBus, SharedBus};
+use maas_runtime::{config::Secret, process::Process};
+use maas_store::{ConnectOptions, Database, DatabaseUrl};
+use maas_testkit::{Postgres, TestDatabase};
+use maas_types::{FixedClock, Timestamp};
+use maas_web::{SharedCallerResolver, WebSettings, internal::InternalTokens, middleware::control_plane};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub const PASSWORD: &str = "correct horse battery staple";
+pub const INTERNAL_TOKEN: &str = "0123456789abcdef0123456789abcdef";
+/// Long enough for a loaded machine; nothing waits for it in vain.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs each test on both databases.
+macro_rules! on_both_databases {
+    ($($test:ident,)*) => {
+        mod sqlite {
+            $(#[actix_web::test] async fn $test() { super::$test($crate::world::World::on_sqlite().await).await; })*
+        }
+        mod postgres {
+            $(#[actix_web::test] async fn $test() { super::$test($crate::world::World::on_postgres().await).await; })*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+/// What keeps the database there.
+pub enum Keeper {
+    Folder {
+        _folder: tempfile::TempDir,
+    },
+    Postgres {
+        _database: TestDatabase,
+    },
+    /// A cluster of its own, which the test may stop.
+    Cluster {
+        cluster: Postgres,
+        _database: TestDatabase,
+    },
+}
+
+pub async fn sqlite() -> (Database, Keeper) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = DatabaseUrl::Sqlite(folder.path().join("auth.db"));
+    (connect(url).await, Keeper::Folder { _folder: folder })
+}
+
+pub async fn postgres() -> (Database, Keeper) {
+    let database = Postgres::shared().await.unwrap().database().await.unwrap();
+    let url = DatabaseUrl::Postgres(database.url().to_owned());
+    (connect(url).await, Keeper::Postgres { _database: database })
+}
+
+async fn own_cluster() -> (Database, Keeper) {
+    let cluster = Postgres::start().await.unwrap();
+    let database = cluster.database().await.unwrap();
+    let url = DatabaseUrl::Postgres(database.url().to_owned());
+    (connect(url).await, Keeper::Cluster { cluster, _database: database })
+}
+
+async fn connect(url: DatabaseUrl) -> Database {
+    Database::connect(&ConnectOptions { url, schema: maas_auth::SCHEMA, max_connections: 4 }).await.unwrap()
+}
+
+pub struct World {
+    pub auth: Auth,
+    pub bus: SharedBus,
+    pub clock: Arc<FixedClock>,
+    pub process: Process,
+    pub database: Database,
+    pub admin: FirstAdmin,
+    pub public_origin: String,
+    keeper: Keeper,
+}
+
+/// What a call is made with.
+#[derive(Debug, Clone)]
+pub enum As {
+    Nobody,
+    Session { cookie: String, csrf: String },
+    Token(String),
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    pub fn pointer(&self) -> &str {
+        self.body["errors"][0]["pointer"].as_str().unwrap_or_default()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    /// The session of a sign-in answer.
+    pub fn session(&self) -> As {
+        let cookie = Cookie::parse(self.header("set-cookie").to_owned()).unwrap();
+        As::Session { cookie: cookie.value().to_owned(), csrf: self.body["csrf_token"].as_str().unwrap().to_owned() }
+    }
+}
+
+impl World {
+    pub async fn on_sqlite() -> Self {
+        Self::start(sqlite().await).await
+    }
+
+    pub async fn on_postgres() -> Self {
+        Self::start(postgres().await).await
+    }
+
+    pub async fn on_own_cluster() -> Self {
+        Self::start(own_cluster().await).await
+    }
+
+    /// The cluster of [`World::on_own_cluster`].
+    pub fn cluster(&self) -> &Postgres {
+        match &self.keeper {
+            Keeper::Cluster { cluster, .. } => cluster,
+            Keeper::Folder { .. } | Keeper::Postgres { .. } => panic!("this world has no cluster of its own"),
+        }
+    }
+
+    async fn start((database, keeper): (Database, Keeper)) -> Self {
+        maas_auth::migrate(&database).await.unwrap();
+        maas_auth::check_schema(&database).await.unwrap();
+        let clock = Arc::new(FixedClock::at(Timestamp::from_unix_ms(1_763_000_000_123)));
+        let process = Process { clock: clock.clone(), ..Process::new().unwrap() };
+        let bus: SharedBus = Arc::new(InProcessBus::new());
+        let settings = settings();
+        let public_origin = settings.public_url.clone();
+        let auth = Auth::start(settings, database.clone(), bus.clone(), &process).await.unwrap();
+        let admin = auth.ensure_first_admin().await.unwrap();
+        Self { auth, bus, clock, process, database, admin, public_origin, keeper }
+    }
+
+    pub fn one_time_password(&self) -> String {
+        self.admin.one_time_password.as_ref().unwrap().expose_secret().to_owned()
+    }
+
+    /// A control token of the first admin.
+    pub async fn admin(&self) -> As {
+        let token = self.auth.issue_control_token(self.admin.user_id, Duration::from_secs(3_600)).await.unwrap();
+        As::Token(token.expose_secret().to_owned())
+    }
+
+    /// A user who has changed the one-time password to [`PASSWORD`]: their id and session.
+    pub async fn person(&self, name: &str, role: &str) -> (String, As) {
+        let created = self.post("/api/v1/users", &self.admin().await, json!({"user_name": name, "role": role})).await;
+        assert_eq!(created.status, 201, "{}", created.body);
+        let one_time = created.body["one_time_password"].as_str().unwrap();
+        let session = self.sign_in(name, one_time).await.session();
+        let change = json!({"current_password": one_time, "new_password": PASSWORD});
+        assert_eq!(self.post("/api/v1/auth/password", &session, change).await.status, 204);
+        (created.body["user"]["id"].as_str().unwrap().to_owned(), session)
+    }
+
+    pub async fn sign_in(&self, user_name: &str, password: &str) -> Answer {
+        self.post("/api/v1/auth/login", &As::Nobody, json!({"user_name": user_name, "password": password})).await
+    }
+
+    pub async fn get(&self, path: &str, who: &As) -> Answer {
+        self.send(self.request(Method::GET, path, who)).await
+    }
+
+    pub async fn post(&self, path: &str, who: &As, body: Value) -> Answer {
+        self.send(self.request(Method::POST, path, who).set_json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, who: &As, body: Value) -> Answer {
+        self.send(self.request(Method::PATCH, path, who).set_json(body)).await
+    }
+
+    pub async fn delete(&self, path: &str, who: &As) -> Answer {
+        self.send(self.request(Method::DELETE, path, who)).await
+    }
+
+    /// A request as a well-behaved client sends it.
+    pub fn request(&self, method: Method, path: &str, who: &As) -> TestRequest {
+        let request = TestRequest::with_uri(path).method(method).peer_addr("192.0.2.17:4711".parse().unwrap());
+        match who {
+            As::Nobody => request,
+            As::Token(token) => request.insert_header(("authorization", format!("Bearer {token}"))),
+            As::Session { cookie, csrf } => request
+                .cookie(Cookie::new("maas_session", cookie.clone()))
+                .insert_header(("x-csrf-token", csrf.clone()))
+                .insert_header(("origin", self.public_origin.clone())),
+        }
+    }
+
+    pub async fn send(&self, request: TestRequest) -> Answer {
+        let web_settings = WebSettings {
+            public_origin: self.public_origin.clone(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+        };
+        let app = App::new()
+            .wrap(from_fn(control_plane))
+            .app_data(web::Data::new(web_settings))
+            .app_data(web::Data::new(InternalTokens(vec![SecretString::from(INTERNAL_TOKEN)])))
+            .app_data(web::Data::<SharedCallerResolver>::new(self.auth.resolver()))
+            .configure(|services| self.auth.configure(&mut ServiceConfig::new(services)))
+            .configure(|services| self.auth.configure_internal(services));
+        let app = init_service(app).await;
+        let response = call_service(&app, request.to_request()).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = read_body(response).await;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status, headers, body }
+    }
+}
+
+pub fn settings() -> AuthSettings {
+    AuthSettings {
+        public_url: "http://maas.example:8080".to_owned(),
+        signing_key: Secret::new(generate_signing_key().unwrap()),
+        ..AuthSettings::default()
+    }
+}
