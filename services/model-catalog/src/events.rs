@@ -1,0 +1,190 @@
+//! What leaves the service: the state of models for the proxies, and audit records.
+
+use bytes::Bytes;
+use maas_events::{
+    Bucket, Delivery,
+    audit::AuditRecord,
+    state::{Credential, EncryptedSecret, ModelState, PriceState, UpstreamState, credential::Source},
+    topic::AUDIT_SUBJECT,
+};
+use maas_types::{AuditId, Timestamp};
+use prost::Message as _;
+use serde::Serialize;
+
+use crate::{
+    domain::{
+        actor::{Actor, ActorKind},
+        credential::UpstreamCredential,
+        model::{Model, ModelStatus},
+        price::Price,
+        upstream::Upstream,
+    },
+    store::tombstone::Tombstone,
+};
+
+const SERVICE: &str = "model-catalog";
+
+/// A model with everything a proxy needs to serve it.
+#[derive(Debug, Clone)]
+pub struct WholeModel {
+    pub model: Model,
+    pub upstreams: Vec<Upstream>,
+    /// In ascending `effective_from`.
+    pub prices: Vec<Price>,
+}
+
+impl WholeModel {
+    pub fn status(&self) -> ModelStatus {
+        self.model.status(self.upstreams.iter().any(|upstream| upstream.enabled))
+    }
+
+    pub fn to_state(&self) -> ModelState {
+        let model = &self.model;
+        ModelState {
+            id: bytes_of(model.id.uuid()),
+            version: model.version,
+            deleted: false,
+            name: model.name.clone(),
+            aliases: model.aliases.clone(),
+            enabled: model.is_offered(),
+            restricted: model.restricted,
+            kind: model.kind.as_str().to_owned(),
+            owned_by: model.owned_by().to_owned(),
+            created_at_ms: model.created_at.unix_ms(),
+            upstreams: self.upstreams.iter().map(|upstream| upstream_state(upstream, &model.provider)).collect(),
+            prices: self.prices.iter().map(price_state).collect(),
+            context_length: model.context_length,
+            max_output_tokens: model.max_output_tokens,
+            display_name: model.display_name.clone(),
+        }
+    }
+}
+
+impl Tombstone {
+    pub fn to_state(&self) -> ModelState {
+        ModelState {
+            id: bytes_of(self.id.uuid()),
+            version: self.version,
+            deleted: true,
+            name: self.name.clone(),
+            ..ModelState::default()
+        }
+    }
+}
+
+/// The new last value of a model.
+pub fn state_delivery(state: &ModelState) -> Delivery {
+    Delivery::State {
+        bucket: Bucket::Models,
+        key: state_key(&state.id),
+        version: state.version,
+        value: state.encode_to_vec().into(),
+    }
+}
+
+/// The key of a model's value: the 32 hexadecimal digits of its UUID.
+pub fn state_key(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A change as a past fact.
+#[derive(Debug)]
+pub struct AuditEntry<'a, T> {
+    pub actor: &'a Actor,
+    pub action: &'static str,
+    pub resource_kind: &'static str,
+    pub resource_id: String,
+    pub before: Option<&'a T>,
+    pub after: Option<&'a T>,
+}
+
+impl<T: Serialize> AuditEntry<'_, T> {
+    pub fn to_delivery(&self, now: Timestamp) -> Delivery {
+        let id = AuditId::new_at(now);
+        let (actor_kind, actor_id, actor_name) = match &self.actor.kind {
+            ActorKind::User { id, name } => ("user", bytes_of(id.uuid()), name.clone()),
+            ActorKind::System { name } => ("system", Bytes::new(), name.clone()),
+        };
+        let record = AuditRecord {
+            id: bytes_of(id.uuid()),
+            time_ms: now.unix_ms(),
+            service: SERVICE.to_owned(),
+            actor_kind: actor_kind.to_owned(),
+            actor_id,
+            actor_name,
+            action: self.action.to_owned(),
+            resource_kind: self.resource_kind.to_owned(),
+            resource_id: self.resource_id.clone(),
+            outcome: "success".to_owned(),
+            before_json: json(self.before),
+            after_json: json(self.after),
+            request_id: self.actor.request_id.clone(),
+            address: self.actor.address.clone(),
+        };
+        Delivery::Message {
+            subject: AUDIT_SUBJECT.to_owned(),
+            id: id.to_string(),
+            headers: Vec::new(),
+            payload: record.encode_to_vec().into(),
+        }
+    }
+}
+
+fn json<T: Serialize>(value: Option<&T>) -> String {
+    // Domain values are structs of texts and numbers; those always have a JSON form.
+    value.and_then(|value| serde_json::to_string(value).ok()).unwrap_or_default()
+}
+
+fn upstream_state(upstream: &Upstream, provider: &str) -> UpstreamState {
+    UpstreamState {
+        id: bytes_of(upstream.id.uuid()),
+        name: upstream.name.clone(),
+        provider: provider.to_owned(),
+        dialect: upstream.dialect.clone(),
+        base_url: upstream.base_url.clone(),
+        upstream_model: upstream.upstream_model.clone(),
+        credential: credential_state(&upstream.credential),
+        weight: upstream.weight,
+        priority: upstream.priority,
+        enabled: upstream.enabled,
+        connect_timeout_ms: upstream.timeouts.connect_timeout_ms,
+        first_byte_timeout_ms: upstream.timeouts.first_byte_timeout_ms,
+        gap_timeout_ms: upstream.timeouts.gap_timeout_ms,
+        total_timeout_ms: upstream.timeouts.total_timeout_ms,
+    }
+}
+
+fn credential_state(credential: &UpstreamCredential) -> Option<Credential> {
+    let source = match credential {
+        UpstreamCredential::None => return None,
+        UpstreamCredential::EnvironmentVariable(name) => Source::EnvironmentVariable(name.clone()),
+        UpstreamCredential::File(name) => Source::File(name.clone()),
+        UpstreamCredential::Sealed(sealed) => Source::Encrypted(EncryptedSecret {
+            key_version: sealed.key_version,
+            nonce: Bytes::copy_from_slice(&sealed.nonce),
+            ciphertext: sealed.ciphertext.clone().into(),
+        }),
+    };
+    Some(Credential { source: Some(source) })
+}
+
+fn price_state(price: &Price) -> PriceState {
+    PriceState {
+        id: bytes_of(price.id.uuid()),
+        effective_from_ms: price.effective_from.unix_ms(),
+        currency: price.currency.to_string(),
+        input: price.rates.input,
+        cached_input: price.rates.cached_input,
+        cache_write_input: price.rates.cache_write_input,
+        audio_input: price.rates.audio_input,
+        output: price.rates.output,
+        reasoning_output: price.rates.reasoning_output,
+        audio_output: price.rates.audio_output,
+        image: price.rates.image,
+        request: price.rates.request,
+    }
+}
+
+fn bytes_of(id: uuid::Uuid) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}

@@ -1,0 +1,58 @@
+//! `GET /api/v1/models`
+
+use actix_web::{get, web};
+use maas_types::Cursor;
+use maas_web::{AccessScope, PageQuery, Problem, QueryParams, Require, permission::ReadModels};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{model::CatalogModel, problem};
+use crate::{
+    app::CatalogState,
+    domain::model::ModelStatus,
+    store::model_page::{ModelFilter, ModelPosition},
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListModelsQuery {
+    /// Rows of a page, 1 to 1000; 50 when left out.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000)]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the previous page.
+    pub cursor: Option<String>,
+    /// Only models of this status.
+    #[param(inline)]
+    pub status: Option<ModelStatus>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogModelPage {
+    pub data: Vec<CatalogModel>,
+    /// Pass it as `cursor`; null on the last page.
+    pub next_cursor: Option<String>,
+}
+
+/// The models that the caller may know of, newest first. Users see what is offered; administrators see everything.
+#[utoipa::path(
+    operation_id = "listModels",
+    tag = "models",
+    params(ListModelsQuery),
+    responses((status = 200, description = "One page of models", body = CatalogModelPage))
+)]
+#[get("/api/v1/models")]
+pub async fn list_models(
+    require: Require<ReadModels>,
+    query: QueryParams<ListModelsQuery>,
+    state: web::Data<CatalogState>,
+) -> Result<web::Json<CatalogModelPage>, Problem> {
+    let (limit, after) = PageQuery::new(query.0.limit, query.0.cursor).checked::<ModelPosition>()?;
+    let filter = ModelFilter { offered_only: require.scope != AccessScope::All, status: query.0.status };
+    let page = state.0.list_models(filter, limit, after).await.map_err(problem)?;
+    let now = state.0.clock.now();
+    Ok(web::Json(CatalogModelPage {
+        data: page.models.iter().map(|model| CatalogModel::to_api(model, require.scope, now)).collect(),
+        next_cursor: page.next.map(|position| Cursor::encode(&position).into_string()),
+    }))
+}

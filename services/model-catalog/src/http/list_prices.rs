@@ -1,0 +1,35 @@
+//! `GET /api/v1/models/{id}/prices`
+
+use actix_web::{get, web};
+use maas_types::ModelId;
+use maas_web::{AccessScope, PathParam, Problem, Require, permission::ReadModels};
+
+use super::{
+    price::{CatalogPrice, CatalogPricePage},
+    problem,
+};
+use crate::app::CatalogState;
+
+/// Every price a model has had, has and is going to have, newest first.
+#[utoipa::path(
+    operation_id = "listPrices",
+    tag = "prices",
+    params(("id" = ModelId, Path, description = "The model's id")),
+    responses(
+        (status = 200, description = "The model's prices", body = CatalogPricePage),
+        (status = 404, description = "No such model, or not for this caller")
+    )
+)]
+#[get("/api/v1/models/{id}/prices")]
+pub async fn list_prices(
+    require: Require<ReadModels>,
+    id: PathParam<ModelId>,
+    state: web::Data<CatalogState>,
+) -> Result<web::Json<CatalogPricePage>, Problem> {
+    let whole = state.0.model(id.0).await.map_err(problem)?;
+    if require.scope != AccessScope::All && !whole.model.is_offered() {
+        return Err(Problem::not_found("model"));
+    }
+    let data = whole.prices.iter().rev().map(CatalogPrice::to_api).collect();
+    Ok(web::Json(CatalogPricePage { data, next_cursor: None }))
+}

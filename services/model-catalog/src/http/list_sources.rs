@@ -1,0 +1,90 @@
+//! `GET /api/v1/sources`
+
+use actix_web::{get, web};
+use maas_types::{SourceId, Timestamp};
+use maas_web::{Problem, Require, permission::ReadModelAdministration};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{problem, upstream::CatalogCredential};
+use crate::{
+    app::CatalogState,
+    domain::source::{Source, SourceKind, SourceSettings, SyncCounts},
+};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogSource {
+    pub id: SourceId,
+    #[schema(example = "vllm")]
+    pub name: String,
+    pub kind: SourceKind,
+    /// The URL of a list, the path of a file.
+    #[schema(example = "http://vllm.models.svc:8000/v1")]
+    pub location: String,
+    pub credential: CatalogCredential,
+    pub settings: SourceSettings,
+    /// False for one that the configuration does not name any more; it never runs.
+    pub configured: bool,
+    /// ok, degraded, never_run, withdrawn
+    #[schema(example = "ok")]
+    pub status: &'static str,
+    pub last_run_at: Option<Timestamp>,
+    pub last_success_at: Option<Timestamp>,
+    /// Why the last run changed nothing.
+    pub last_error: Option<String>,
+    /// What the last successful run did.
+    pub last_result: Option<SyncCounts>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogSourcePage {
+    /// By name.
+    pub data: Vec<CatalogSource>,
+    /// Always null: all sources are on one page.
+    pub next_cursor: Option<String>,
+}
+
+/// The discovery sources, those of the configuration included.
+#[utoipa::path(
+    operation_id = "listSources",
+    tag = "sources",
+    responses((status = 200, description = "All sources", body = CatalogSourcePage))
+)]
+#[get("/api/v1/sources")]
+pub async fn list_sources(
+    _require: Require<ReadModelAdministration>,
+    state: web::Data<CatalogState>,
+) -> Result<web::Json<CatalogSourcePage>, Problem> {
+    let sources = state.0.sources().await.map_err(problem)?;
+    let data = sources.into_iter().map(CatalogSource::to_api).collect();
+    Ok(web::Json(CatalogSourcePage { data, next_cursor: None }))
+}
+
+impl CatalogSource {
+    fn to_api(source: Source) -> Self {
+        let set = source.credential_variable.is_some();
+        Self {
+            id: source.id,
+            status: status(&source),
+            name: source.name,
+            kind: source.kind,
+            location: source.location,
+            credential: CatalogCredential { kind: if set { "environment_variable" } else { "none" }, set },
+            settings: source.settings,
+            configured: source.configured,
+            last_run_at: source.last_run_at,
+            last_success_at: source.last_success_at,
+            last_error: source.last_error,
+            last_result: source.last_result,
+        }
+    }
+}
+
+fn status(source: &Source) -> &'static str {
+    match (source.configured, source.last_run_at, &source.last_error) {
+        (false, _, _) => "withdrawn",
+        (true, None, _) => "never_run",
+        (true, Some(_), Some(_)) => "degraded",
+        (true, Some(_), None) => "ok",
+    }
+}

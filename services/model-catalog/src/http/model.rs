@@ -1,0 +1,122 @@
+//! A model on the wire.
+
+use maas_types::{ModelId, SourceId, Timestamp};
+use maas_web::AccessScope;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::price::CatalogPrice;
+use crate::{
+    domain::{
+        model::{Model, ModelKind, ModelLifecycle, ModelStatus},
+        price::in_force,
+    },
+    events::WholeModel,
+};
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogModel {
+    pub id: ModelId,
+    /// What clients send as `model`.
+    #[schema(example = "meta/llama-3.1-8b")]
+    pub name: String,
+    #[schema(example = "Llama 3.1 8B Instruct")]
+    pub display_name: String,
+    pub description: String,
+    pub aliases: Vec<String>,
+    #[schema(example = "vllm")]
+    pub provider: String,
+    #[schema(example = "llama")]
+    pub family: String,
+    pub category: String,
+    pub kind: ModelKind,
+    pub capabilities: Vec<String>,
+    /// Tokens; null when not known.
+    #[schema(example = 131072)]
+    pub context_length: Option<u32>,
+    /// Tokens; null when not known.
+    pub max_output_tokens: Option<u32>,
+    #[schema(example = "meta")]
+    pub owner: String,
+    pub licence: String,
+    pub tags: Vec<String>,
+    pub lifecycle: ModelLifecycle,
+    pub enabled: bool,
+    pub restricted: bool,
+    /// False when its source does not list it any more.
+    pub available: bool,
+    pub status: ModelStatus,
+    pub access: ModelAccess,
+    /// The price in force; null when the model has none and costs nothing.
+    pub price: Option<CatalogPrice>,
+    /// Where the model came from; only for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<CatalogModelSource>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+/// Whether the caller may call the model.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelAccess {
+    pub callable: bool,
+    /// Why not: restricted, disabled, unavailable, no_upstream; null when it can be called.
+    #[schema(example = "restricted")]
+    pub reason: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogModelSource {
+    pub id: SourceId,
+    /// What the source calls the model.
+    pub key: String,
+}
+
+impl CatalogModel {
+    /// As the caller may see it. `scope` is that of the permission to read models.
+    pub fn to_api(whole: &WholeModel, scope: AccessScope, now: Timestamp) -> Self {
+        let WholeModel { model, prices, .. } = whole;
+        let status = whole.status();
+        let known = |tokens: u32| (tokens > 0).then_some(tokens);
+        let source = model.source.as_ref().filter(|_| scope == AccessScope::All);
+        Self {
+            id: model.id,
+            name: model.name.clone(),
+            display_name: model.display_name.clone(),
+            description: model.description.clone(),
+            aliases: model.aliases.clone(),
+            provider: model.provider.clone(),
+            family: model.family.clone(),
+            category: model.category.clone(),
+            kind: model.kind,
+            capabilities: model.capabilities.clone(),
+            context_length: known(model.context_length),
+            max_output_tokens: known(model.max_output_tokens),
+            owner: model.owner.clone(),
+            licence: model.licence.clone(),
+            tags: model.tags.clone(),
+            lifecycle: model.lifecycle,
+            enabled: model.enabled,
+            restricted: model.restricted,
+            available: model.available,
+            status,
+            access: access(model, status),
+            price: in_force(prices, now).map(CatalogPrice::to_api),
+            source: source.map(|source| CatalogModelSource { id: source.id, key: source.key.clone() }),
+            created_at: model.created_at,
+            updated_at: model.updated_at,
+        }
+    }
+}
+
+/// Grants of restricted models come with subscriptions; until then nobody has one.
+fn access(model: &Model, status: ModelStatus) -> ModelAccess {
+    let reason = match status {
+        ModelStatus::Disabled => Some("disabled"),
+        ModelStatus::Unavailable => Some("unavailable"),
+        _ if model.restricted => Some("restricted"),
+        ModelStatus::Degraded => Some("no_upstream"),
+        ModelStatus::Ready => None,
+    };
+    ModelAccess { callable: reason.is_none(), reason }
+}

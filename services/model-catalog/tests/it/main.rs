@@ -1,0 +1,12 @@
+//! The service through its real app, on SQLite and on Postgres.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod files;
+mod internal;
+mod lists;
+mod migrations;
+mod models;
+mod openapi;
+mod prices;
+mod upstreams;
+mod world;

@@ -1,0 +1,106 @@
+//! Gets a batch committed, whatever it takes.
+//!
+//! Guarantee: when [`Writer::write`] returns `Written`, every entry is committed, as an event or in quarantine. Until
+//! then nothing may be acknowledged.
+//!
+//! What happens at each failure:
+//! - the database is away, read-only, or lost a race: the same part is tried again, with growing pauses, for ever;
+//! - the schema does not fit or a right is missing: the same, loudly, since no event is to blame;
+//! - the database refuses a row: the part is halved until one entry is left, and that one goes to quarantine; what it
+//!   was caught with is stored. If even the quarantine refuses it, it is held and tried again: nothing is dropped;
+//! - the process stops: `Stopped`; parts that are committed stay committed and come again as duplicates.
+
+use std::{sync::Arc, time::Duration};
+
+use maas_runtime::readiness::CheckHandle;
+use maas_store::{Database, StoreError};
+use maas_types::Clock;
+use tokio_util::sync::CancellationToken;
+
+use super::commit::{Committed, commit};
+use crate::{domain::received::Entry, metrics::UsageMetrics, store::blames_the_data};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+pub struct Writer {
+    pub database: Database,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: UsageMetrics,
+    pub check: CheckHandle,
+}
+
+/// How writing ended.
+#[derive(Debug)]
+pub enum WriteEnd {
+    /// The parts that were committed, in order. Together they are the batch.
+    Written(Vec<Committed>),
+    /// The process stops and something is not committed.
+    Stopped,
+}
+
+impl Writer {
+    /// Commits all entries, in order, in as few transactions as it can be done.
+    pub async fn write(&self, entries: Vec<Entry>, stop: &CancellationToken) -> WriteEnd {
+        let mut committed = Vec::new();
+        let mut pause = FIRST_PAUSE;
+        // The part on top comes first in the batch.
+        let mut parts = vec![entries];
+        while let Some(part) = parts.pop() {
+            match self.commit_measured(&part).await {
+                Ok(outcome) => {
+                    pause = FIRST_PAUSE;
+                    self.check.set_ok();
+                    committed.push(outcome);
+                }
+                Err(error) if blames_the_data(&error) && split(&mut parts, &part, &error) => {}
+                Err(error) => {
+                    self.held(&error, &part, pause);
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = stop.cancelled() => return WriteEnd::Stopped,
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    parts.push(part);
+                }
+            }
+        }
+        WriteEnd::Written(committed)
+    }
+
+    async fn commit_measured(&self, part: &[Entry]) -> Result<Committed, StoreError> {
+        let started = std::time::Instant::now();
+        let committed = commit(&self.database, part, self.clock.now()).await?;
+        self.metrics.committed(&committed, started.elapsed(), self.clock.now());
+        Ok(committed)
+    }
+
+    fn held(&self, error: &StoreError, part: &[Entry], pause: Duration) {
+        self.check.set_failed("usage cannot be committed");
+        let events = part.iter().filter(|entry| matches!(entry, Entry::Event(_))).count();
+        self.metrics.retried(events);
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        if error.is_transient() {
+            tracing::warn!(error.message = %error, error.cause = cause, ?pause, "usage is held and tried again");
+        } else {
+            tracing::error!(error.message = %error, error.cause = cause, ?pause, "usage is held until somebody acts");
+        }
+    }
+}
+
+/// Puts back the halves of a refused part, or its only entry on the way to quarantine. `false`: it cannot be split, the
+/// quarantine itself was refused.
+fn split(parts: &mut Vec<Vec<Entry>>, part: &[Entry], error: &StoreError) -> bool {
+    if let [entry] = part {
+        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+        tracing::error!(usage.source = %entry.source(), error.message = cause, "a usage entry goes to quarantine");
+        let Some(poisoned) = entry.poisoned(cause) else { return false };
+        parts.push(vec![poisoned]);
+        return true;
+    }
+    let (first, second) = part.split_at(part.len() / 2);
+    parts.push(second.to_vec());
+    parts.push(first.to_vec());
+    true
+}
