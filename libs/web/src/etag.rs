@@ -1,10 +1,13 @@
 //! Concurrent edits: the row's version as an entity tag, and 412 when it moved on.
 
-use std::future::{Ready, ready};
+use std::pin::Pin;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::HeaderValue};
 
-use crate::problem::{FieldFault, Problem, ProblemCode};
+use crate::{
+    gate::Gate,
+    problem::{FieldFault, Problem, ProblemCode},
+};
 
 /// The version from `If-Match`; `None` when the client did not send one (or sent `*`) and takes the risk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +30,15 @@ pub fn header(version: u64) -> (&'static str, String) {
 
 impl FromRequest for IfMatch {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(request.headers().get("if-match").map_or(Ok(Self(None)), parse))
+        let parsed = request.headers().get("if-match").map_or(Ok(Self(None)), parse);
+        let gate = Gate::of(request);
+        Box::pin(async move {
+            Gate::passed(gate).await;
+            parsed
+        })
     }
 }
 

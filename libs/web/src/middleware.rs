@@ -73,20 +73,22 @@ pub async fn control_plane<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// Left with the answer by whatever answers paths that no resource took: a service's default, or the data plane of a
+/// standalone process. Under our prefixes it is a 404 or 405 of ours, whatever it said.
+#[derive(Debug, Clone, Copy)]
+pub struct Unrouted;
+
 fn finish<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     context: &RequestContext,
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
-    let unmatched = response.request().match_pattern().is_none();
-    let error = response.response().error();
-    let rendered = match error {
-        Some(error) => Some(render_error(error, context)),
-        // A standalone process sends what no resource matched to the data plane; under our prefixes it is a 404 of ours.
-        None if unmatched => Some(problem::render(&Problem::new(ProblemCode::NotFound), context.request_id.clone())),
-        None if response.status() == actix_web::http::StatusCode::METHOD_NOT_ALLOWED => {
-            Some(problem::render(&Problem::new(ProblemCode::MethodNotAllowed), context.request_id.clone()))
-        }
-        None => None,
+    let rendered = if response.response().extensions().get::<Unrouted>().is_some() {
+        // A resource has the path but not the method.
+        let is_known_path = response.request().match_pattern().is_some();
+        let code = if is_known_path { ProblemCode::MethodNotAllowed } else { ProblemCode::NotFound };
+        Some(problem::render(&Problem::new(code), context.request_id.clone()))
+    } else {
+        response.response().error().map(|error| render_error(error, context))
     };
     match rendered {
         Some(rendered) => response.into_response(rendered).map_into_right_body(),

@@ -103,8 +103,11 @@ fn complete(operation: &mut Operation) {
         let requirement = |name| SecurityRequirement::new::<_, [String; 0], String>(name, []);
         operation.security = Some(vec![requirement(BEARER), requirement(SESSION)]);
     }
+    let is_public =
+        operation.security.as_ref().is_some_and(|security| security.contains(&SecurityRequirement::default()));
+    let common = COMMON_PROBLEMS.into_iter().filter(|(status, _)| !is_public || !matches!(*status, "401" | "403"));
     let body_problems = operation.request_body.is_some().then_some(BODY_PROBLEMS);
-    for (status, description) in COMMON_PROBLEMS.into_iter().chain(body_problems.into_iter().flatten()) {
+    for (status, description) in common.chain(body_problems.into_iter().flatten()) {
         operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
     }
     for (status, response) in &mut operation.responses.responses {

@@ -186,3 +186,24 @@ pub fn render(problem: &Problem, request_id: String) -> HttpResponse {
     }
     response.content_type("application/problem+json").json(problem.body(request_id))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_errors_lists_exactly_these_codes() {
+        let page = include_str!("../../../docs/errors.md");
+        let table = page.split("\n## Control plane\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows = table.lines().filter(|line| line.starts_with("| <a id=") || line.starts_with("| `"));
+        // Codes that the data plane has as well keep their anchor there.
+        let listed: Vec<&str> = rows.map(|row| &row[row.find('`').unwrap()..]).collect();
+        assert_eq!(listed.len(), ProblemCode::ALL.len());
+        for (row, code) in listed.iter().zip(ProblemCode::ALL) {
+            let (text, status) = (code.code(), code.status());
+            assert!(row.starts_with(&format!("`{text}` | {status} |")), "{text} {status}, the page says {row}");
+            assert_eq!(page.matches(&format!("<a id=\"{text}\"></a>")).count(), 1, "the anchor of {text}");
+        }
+    }
+}

@@ -2,13 +2,10 @@
 
 use std::net::{SocketAddr, TcpListener};
 
-use actix_web::{App, HttpServer, dev::ServerHandle, middleware::from_fn, web};
+use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, middleware::from_fn, web};
 use maas_runtime::{exit::StartError, lifecycle::Lifecycle};
 
-use crate::{
-    middleware::control_plane,
-    problem::{Problem, ProblemCode},
-};
+use crate::middleware::{Unrouted, control_plane};
 
 /// Binds, or says which setting to change. Port 0 picks a free one; ask the listener which.
 pub fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, StartError> {
@@ -33,7 +30,7 @@ where
     F: Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 {
     let server = HttpServer::new(move || {
-        App::new().wrap(from_fn(control_plane)).configure(configure.clone()).default_service(web::to(not_found))
+        App::new().wrap(from_fn(control_plane)).configure(configure.clone()).default_service(web::to(unrouted))
     })
     .workers(workers.max(1))
     .disable_signals()
@@ -84,6 +81,8 @@ pub fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-async fn not_found() -> Result<&'static str, Problem> {
-    Err(Problem::new(ProblemCode::NotFound))
+async fn unrouted() -> HttpResponse {
+    let mut response = HttpResponse::NotFound().finish();
+    response.extensions_mut().insert(Unrouted);
+    response
 }

@@ -19,8 +19,8 @@ use maas_store::{ConnectOptions, Database, DatabaseUrl};
 use maas_types::UserId;
 use maas_usage_ingest::UsageIngest;
 use maas_web::{
-    SharedCallerResolver, WebSettings, data_plane_server, explorer, middleware::control_plane,
-    operations::HttpMetrics, server,
+    SharedCallerResolver, WebSettings, data_plane_server, explorer, middleware::control_plane, operations::HttpMetrics,
+    server,
 };
 use secrecy::SecretString;
 use utoipa_actix_web::service_config::ServiceConfig;

@@ -36,9 +36,7 @@ impl Default for Configuration {
             http: HttpSection::with_port(8080),
             operations: OpsSection::with_port(8280),
             // Somebody is looking at the terminal, and wants to see the quick start there.
-            telemetry: TelemetrySection {
-                log: LogSection { format: LogFormat::Pretty, level: "warn".to_owned() },
-            },
+            telemetry: TelemetrySection { log: LogSection { format: LogFormat::Pretty, level: "warn".to_owned() } },
             auth: AuthSettings::default(),
             keys: KeyManagementSettings::default(),
             // Model servers on the same machine are the normal case here.

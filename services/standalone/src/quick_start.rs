@@ -43,7 +43,8 @@ impl QuickStart {
         let text = serde_json::to_string_pretty(&contents).map_err(anyhow::Error::from)?;
         let mut half_written = path.as_os_str().to_owned();
         half_written.push(format!(".{}", std::process::id()));
-        let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half_written);
+        let opened =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half_written);
         let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
         written.and_then(|()| std::fs::rename(&half_written, path)).map_err(|error| {
             let what = format!("the bootstrap file cannot be written: {}", path.display());
@@ -75,10 +76,11 @@ impl QuickStart {
                 writeln!(out, "\n  Try it:\n")?;
                 writeln!(out, "    curl -N {url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\")?;
                 writeln!(out, "      -H 'Content-Type: application/json' \\")?;
-                let body = serde_json::json!({
-                    "model": model, "stream": true, "messages": [{"role": "user", "content": "Say hello"}]
-                });
-                writeln!(out, "      -d '{body}'\n")?;
+                let model = serde_json::Value::from(model.as_str());
+                let message = r#"{"role":"user","content":"Say hello"}"#;
+                let body = format!(r#"{{"model":{model},"stream":true,"messages":[{message}]}}"#);
+                // A model's name comes from its server: it must not end the quotes of a line that people paste.
+                writeln!(out, "      -d '{}'\n", body.replace('\'', r"'\''"))?;
             }
             (Some(_), None) => writeln!(out)?,
             (None, _) => writeln!(out, "\n  No model is there yet; see the log above.\n")?,

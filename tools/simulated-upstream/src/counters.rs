@@ -168,6 +168,7 @@ fn model_counters<'a>(all: &'a mut Counters, model: &str) -> &'a mut ModelCounte
     all.models.entry(model.to_owned()).or_default()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a server of its own, outside the platform")]
 fn unix_ms() -> u64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)

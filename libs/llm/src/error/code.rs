@@ -239,4 +239,19 @@ mod tests {
             assert_eq!(code.outcome(), by_status, "{}", code.code());
         }
     }
+
+    #[test]
+    fn the_page_of_errors_lists_exactly_these_codes() {
+        let page = include_str!("../../../../docs/errors.md");
+        let table = page.split("\n## Data plane\n").nth(1).unwrap().split("\n## ").next().unwrap();
+        let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| <a id=")).collect();
+        let expected = ApiErrorCode::ALL.map(|code| {
+            let (text, status, kind) = (code.code(), code.status(), code.error_type().as_str());
+            format!("| <a id=\"{text}\"></a>`{text}` | {status} | `{kind}` |")
+        });
+        assert_eq!(rows.len(), expected.len());
+        for (row, expected) in rows.iter().zip(&expected) {
+            assert!(row.starts_with(expected), "{expected} … is what the code says, the page says {row}");
+        }
+    }
 }

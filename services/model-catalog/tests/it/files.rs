@@ -1,3 +1,4 @@
+use maas_events::state::credential::Source;
 use maas_model_catalog::ModelCatalogSettings;
 use maas_testkit::eventually;
 use serde_json::json;
@@ -39,6 +40,8 @@ async fn follow_the_file(world: World, folder: &TempDir) {
     assert!(state.restricted);
     assert_eq!(state.prices[0].input, 150_000_000);
     assert_eq!(state.upstreams[0].upstream_model, "meta/llama");
+    let credential = state.upstreams[0].credential.clone().and_then(|credential| credential.source);
+    assert_eq!(credential, Some(Source::EnvironmentVariable("LLAMA_API_KEY".to_owned())));
 
     // A person changes a field that the file names and one that it does not.
     let id = format!("mdl_{}", state.id.iter().map(|byte| format!("{byte:02x}")).collect::<String>());

@@ -169,3 +169,18 @@ async fn a_source_that_is_not_configured_any_more_takes_its_models_along() {
     world.catalog.sync_all().await;
     assert_eq!(world.statuses().await, pairs(&[("a", "ready")]));
 }
+
+#[actix_web::test]
+async fn a_missing_credential_or_a_blocked_address_is_told_and_nothing_is_called() {
+    let server = ListServer::start();
+    server.lists(&["a"]);
+    let keyed = ListUpstream { credential_variable: Some("NOT_SET_HERE_API_KEY".to_owned()), ..server.source("keyed") };
+    let world = World::sqlite(with(vec![keyed])).await;
+    let error = world.catalog.sync_all().await.remove(0).error.unwrap();
+    assert!(error.contains("NOT_SET_HERE_API_KEY"), "{error}");
+    let strict = ModelCatalogSettings { allow_loopback_upstreams: false, ..with(vec![server.source("lab")]) };
+    let world = World::sqlite(strict).await;
+    let error = world.catalog.sync_all().await.remove(0).error.unwrap();
+    assert!(error.contains("blocked"), "{error}");
+    assert!(world.statuses().await.is_empty());
+}
