@@ -26,10 +26,6 @@ TOML
 [operations]
 port = $(operations_port "$service")
 
-[internal]
-port = $(internal_port "$service")
-token_file = "$SECRETS_DIR/internal-token"
-
 [nats]
 url = "nats://127.0.0.1:$NATS_PORT"
 
@@ -37,12 +33,18 @@ url = "nats://127.0.0.1:$NATS_PORT"
 format = "${MAAS_UP_LOG_FORMAT:-json}"
 level = "${MAAS_UP_LOG_LEVEL:-info}"
 TOML
-    [[ $service == proxy* ]] || printf '\n[database]\nurl = "%s"\n' "$(database_url)"
+    [[ $service == proxy* ]] || control_plane_settings "$service"
     case $service in
     auth | proxy*) ;;
     *) printf '\n[services]\nauth_internal_url = "http://127.0.0.1:%s"\n' "$(internal_port auth)" ;;
     esac
     own_settings "$service"
+}
+
+# What only the services with a database have.
+control_plane_settings() {
+    printf '\n[database]\nurl = "%s"\n' "$(database_url)"
+    printf '\n[internal]\nport = %s\ntoken_file = "%s"\n' "$(internal_port "$1")" "$SECRETS_DIR/internal-token"
 }
 
 own_settings() {

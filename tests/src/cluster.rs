@@ -278,13 +278,14 @@ impl SetUp<'_> {
             .set("MAAS__HTTP__PORT", ports.http.to_string())
             .set("MAAS__HTTP__WORKERS", "1")
             .set("MAAS__OPERATIONS__PORT", ports.operations.to_string())
-            .set("MAAS__INTERNAL__PORT", ports.internal.to_string())
-            .set("MAAS__INTERNAL__TOKEN", &self.secrets.internal_token)
             .set("MAAS__NATS__URL", &self.nats)
     }
 
     fn control(&self, program: &str, ports: Ports, command: &str) -> ProgramSpec {
-        self.common(program, ports, command).set("MAAS__DATABASE__URL", self.database)
+        self.common(program, ports, command)
+            .set("MAAS__DATABASE__URL", self.database)
+            .set("MAAS__INTERNAL__PORT", ports.internal.to_string())
+            .set("MAAS__INTERNAL__TOKEN", &self.secrets.internal_token)
     }
 }
 

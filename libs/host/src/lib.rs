@@ -13,6 +13,7 @@ mod host_config;
 #[cfg(feature = "control")]
 mod macros;
 mod operations;
+mod private_file;
 
 pub use connect::{bus_error, connect_bus};
 #[cfg(feature = "control")]
@@ -21,6 +22,7 @@ pub use control::{ControlConfig, ControlService, run_control_service};
 pub use database::{connect_database, database_error};
 pub use host_config::{HostConfig, ServiceAddresses};
 pub use operations::serve_operations;
+pub use private_file::write_private;
 
 use std::process::ExitCode;
 

@@ -212,6 +212,49 @@ fn a_full_disk_withdraws_admissions_and_keeps_settlements() {
 }
 
 #[test]
+fn a_worker_that_ends_without_its_last_write_stops_nobody_else() {
+    let disk = disk();
+    let (journal, _) = open(&disk);
+    let mut ending = journal.worker(0).unwrap();
+    let mut other = journal.worker(1).unwrap();
+    disk.refuse_new_files(true);
+    assert!(matches!(ending.admit(id(1), b"", Now), Err(JournalError::Full { .. })));
+    assert!(!other.can_admit());
+    drop(ending);
+    assert!(other.can_admit(), "nobody is left who could take it back");
+    assert!(matches!(other.admit(id(2), b"", Now), Err(JournalError::Full { .. })));
+    assert!(!other.can_admit(), "each worker speaks for itself");
+    disk.refuse_new_files(false);
+    other.flush().unwrap();
+    assert!(journal.can_admit());
+}
+
+#[test]
+fn a_crash_while_a_failed_write_is_repeated_makes_no_second_outcome() {
+    let disk = disk();
+    let (journal, _) = open(&disk);
+    let mut worker = journal.worker(0).unwrap();
+    record_request(&mut worker);
+    let (first, second) = (id(2), id(3));
+    worker.admit(first, b"admission", Later).unwrap();
+    worker.settle(first, |_| "usage", Later).unwrap();
+    worker.admit(second, b"admission", Later).unwrap();
+    // All but the end of the buffer reaches the file; the copy in the next segment gets as far as the admissions.
+    disk.fail_next_append(Fault { written: usize::MAX, kind: io::ErrorKind::StorageFull, fatal: false });
+    assert!(worker.flush().is_err());
+    let old = worker.source_id();
+    drop(worker);
+    let copy = disk.files().last().unwrap().clone();
+    let admission = 8 + 1 + 16 + b"admission".len();
+    disk.change(&copy, |bytes| bytes.truncate(crate::segment::HEADER_LENGTH + admission));
+
+    let (journal, recovered) = open(&disk);
+    assert_eq!(sequences(&journal, old, 10), [1, 2]);
+    let interrupted: Vec<_> = recovered[0].interrupted.iter().map(|request| request.event_id).collect();
+    assert_eq!(interrupted, [], "the first is settled, the second was never confirmed");
+}
+
+#[test]
 fn admission_stops_at_the_low_water_mark_and_resumes() {
     let disk = disk();
     let (journal, _) = open(&disk);

@@ -66,6 +66,9 @@ struct SourceScan {
     segments: Vec<SegmentInfo>,
     first_sequence: Option<u64>,
     open: HashMap<EventId, (u32, InterruptedRequest)>,
+    /// What the last segments settled and the next may repeat, if a write failed between them: an admission among it
+    /// is a copy, even if the copy of its settlement was cut off.
+    repeatable: HashMap<EventId, u64>,
     oldest_settled: Option<Timestamp>,
 }
 
@@ -177,19 +180,28 @@ impl SourceScan {
             damaged_segments: 0,
             torn_tails: 0,
         };
-        Self { recovered, segments: Vec::new(), first_sequence: None, open: HashMap::new(), oldest_settled: None }
+        Self {
+            recovered,
+            segments: Vec::new(),
+            first_sequence: None,
+            open: HashMap::new(),
+            repeatable: HashMap::new(),
+            oldest_settled: None,
+        }
     }
 
     fn begin_segment(&mut self, name: SegmentName, length: usize, first_sequence: Option<u64>) {
         self.segments.push(SegmentInfo { name, bytes: length as u64, last_sequence: None });
         if let Some(first) = first_sequence {
             self.expect_next(first);
+            self.repeatable.retain(|_, sequence| *sequence >= first);
         }
     }
 
     fn note_record(&mut self, segment: u32, record: &RecordView<'_>, settled_elsewhere: &mut HashSet<EventId>) {
         let event_id = record.event_id;
         match record.kind {
+            RecordKind::Admit if self.repeatable.contains_key(&event_id) => {}
             RecordKind::Admit => {
                 let admission = Bytes::copy_from_slice(record.payload);
                 let request = InterruptedRequest { event_id, admission, progress: None };
@@ -201,7 +213,8 @@ impl SourceScan {
                 }
             }
             RecordKind::Settle => {
-                if self.open.remove(&event_id).is_none() {
+                let repeated = self.repeatable.insert(event_id, record.sequence).is_some();
+                if self.open.remove(&event_id).is_none() && !repeated {
                     settled_elsewhere.insert(event_id);
                 }
                 self.note_sequence(record.sequence, event_id);

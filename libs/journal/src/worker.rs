@@ -257,6 +257,8 @@ impl Drop for WorkerJournal {
             Err(error) => {
                 let unwritten = self.pending.len();
                 tracing::error!(source = %self.source.id, unwritten, %error, "the last records of a worker were not written");
+                // It can no longer take back that it failed; the others find out about the disk for themselves.
+                self.set_failed(false);
             }
         }
     }

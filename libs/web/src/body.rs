@@ -14,6 +14,9 @@ use crate::{
 /// No body of the control plane is larger. serde_json refuses nesting above 128 levels by itself.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// The longest pointer or message of a fault.
+const MAX_ECHO_CHARACTERS: usize = 500;
+
 /// A checked JSON body. `T` denies unknown fields, so that a misspelt one is an error and not a surprise.
 #[derive(Debug)]
 pub struct JsonBody<T>(pub T);
@@ -79,7 +82,7 @@ fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     if !inner.is_data() {
         return Problem::with_detail(ProblemCode::InvalidJson, inner.to_string());
     }
-    let detail = without_position(&inner.to_string());
+    let detail = shortened(&without_position(&inner.to_string()));
     let code = if detail.starts_with("unknown field") {
         "unknown_field"
     } else if detail.starts_with("missing field") {
@@ -87,7 +90,15 @@ fn fault_of(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
     } else {
         "invalid_value"
     };
-    Problem::invalid(vec![FieldFault::new(pointer(error.path()), code, detail)])
+    Problem::invalid(vec![FieldFault::new(shortened(&pointer(error.path())), code, detail)])
+}
+
+/// Messages and pointers repeat what was sent, which may be as long as the body.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(MAX_ECHO_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// serde_json ends its messages with " at line 1 column 7"; the pointer says it better.
@@ -130,6 +141,14 @@ mod tests {
         assert_eq!(problem.faults[0].pointer, "/limits/1");
         let problem = parse::<Sample>(br#"{"name":"x","colour":"red"}"#).unwrap_err();
         assert_eq!((problem.faults[0].pointer.as_str(), problem.faults[0].code.as_str()), ("/colour", "unknown_field"));
+    }
+
+    #[test]
+    fn a_fault_does_not_repeat_a_whole_body() {
+        let body = format!(r#"{{"name":"x","{}":1}}"#, "é".repeat(100_000));
+        let fault = &parse::<Sample>(body.as_bytes()).unwrap_err().faults[0];
+        assert_eq!(fault.code, "unknown_field");
+        assert!(fault.pointer.starts_with("/éé") && fault.pointer.len() + fault.detail.len() < 4_000);
     }
 
     #[test]

@@ -141,16 +141,53 @@ fn check_same_site(request: &HttpRequest, settings: &WebSettings, session: &Secr
     Err(Problem::with_detail(ProblemCode::CsrfRefused, "send the csrf_token of the sign-in answer in x-csrf-token"))
 }
 
-/// Refuses a browser's request from a foreign page. The origin must be ours, an allowed one, or the host called.
+/// Refuses a browser's request from a foreign page. The origin must be ours, an allowed one, or the host called. The
+/// last is for those who reach a plain-HTTP process under several names; with https the scheme counts, too, and only
+/// the configured origins are known to have the right one.
 pub fn check_origin(request: &HttpRequest, settings: &WebSettings) -> Result<(), Problem> {
     let origin = request.headers().get("origin").and_then(|value| value.to_str().ok());
     let refused = || Problem::with_detail(ProblemCode::CsrfRefused, "the Origin header does not match");
     let origin = origin.ok_or_else(refused)?;
     let host = request.headers().get("host").and_then(|value| value.to_str().ok());
-    let same_host = origin.split_once("://").is_some_and(|(_, authority)| Some(authority) == host);
+    let same_host = !settings.is_https() && origin.strip_prefix("http://").is_some_and(|own| Some(own) == host);
     if same_host || origin == settings.public_origin || settings.allowed_origins.iter().any(|allowed| allowed == origin)
     {
         return Ok(());
     }
     Err(refused())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn is_accepted(public_origin: &str, host: &'static str, origin: &'static str) -> bool {
+        let settings = WebSettings {
+            public_origin: public_origin.to_owned(),
+            allowed_origins: vec!["https://portal.example".to_owned()],
+            trusted_proxies: Vec::new(),
+        };
+        let request = TestRequest::default().insert_header(("host", host)).insert_header(("origin", origin));
+        check_origin(&request.to_http_request(), &settings).is_ok()
+    }
+
+    #[test]
+    fn with_https_only_the_configured_origins_may_change_things() {
+        let accepted = |origin| is_accepted("https://maas.example", "maas.example", origin);
+        assert!(accepted("https://maas.example") && accepted("https://portal.example"));
+        for origin in ["http://maas.example", "https://other.example", "null", "", "https://maas.example.evil"] {
+            assert!(!accepted(origin), "{origin}");
+        }
+        assert!(!is_accepted("https://maas.example", "other.example", "https://other.example"));
+    }
+
+    #[test]
+    fn a_plain_process_may_be_called_by_any_of_its_names() {
+        assert!(is_accepted("http://127.0.0.1:8080", "localhost:8080", "http://localhost:8080"));
+        for origin in ["https://localhost:8080", "http://localhost:8081", "http://evil.example", "null"] {
+            assert!(!is_accepted("http://127.0.0.1:8080", "localhost:8080", origin), "{origin}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ pub mod internal;
 pub mod middleware;
 pub mod openapi;
 pub mod operations;
+mod optional_body;
 pub mod path;
 pub mod permission;
 pub mod problem;
@@ -24,7 +25,8 @@ pub mod server;
 
 pub use body::JsonBody;
 pub use caller::{Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings};
+pub use optional_body::OptionalBody;
 pub use path::PathParam;
 pub use permission::{AccessScope, Permission, Require};
 pub use problem::{FieldFault, Problem, ProblemCode};
-pub use query::{PageQuery, QueryParams};
+pub use query::{PageQuery, QueryParams, page_of};

@@ -5,7 +5,7 @@
 
 use std::{
     future::{Ready, ready},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     time::Instant,
 };
 
@@ -49,7 +49,9 @@ pub async fn control_plane<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    if !CONTROL_PREFIXES.iter().any(|prefix| request.path().starts_with(prefix)) {
+    // As the router reads it, not as it was written: `/%61pi/` leads to the same resources.
+    let path = request.match_info().as_str();
+    if !CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     let started = Instant::now();
@@ -151,18 +153,26 @@ fn client_address(request: &ServiceRequest) -> String {
     let peer = request.peer_addr().map(|address| address.ip());
     let trusted = request.app_data::<web::Data<WebSettings>>().map(|settings| settings.trusted_proxies.as_slice());
     let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let hops: Vec<IpAddr> =
-        forwarded.flat_map(|value| value.split(',')).filter_map(|hop| hop.trim().parse().ok()).collect();
+    let hops: Vec<Option<IpAddr>> = forwarded.flat_map(|value| value.split(',')).map(hop_address).collect();
     last_untrusted(peer, &hops, trusted.unwrap_or_default()).map_or_else(|| "unknown".to_owned(), |ip| ip.to_string())
 }
 
-fn last_untrusted(peer: Option<IpAddr>, hops: &[IpAddr], trusted: &[Cidr]) -> Option<IpAddr> {
-    let mut address = peer?;
+/// The address of a hop; some proxies write its port, too.
+fn hop_address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+/// A hop that cannot be read ends the search: what stands before it may be the client's own invention.
+fn last_untrusted(peer: Option<IpAddr>, hops: &[Option<IpAddr>], trusted: &[Cidr]) -> Option<IpAddr> {
+    // A listener for both families shows IPv4 peers as mapped addresses.
+    let mut address = peer?.to_canonical();
     for hop in hops.iter().rev() {
         if !trusted.iter().any(|network| network.contains(address)) {
             break;
         }
-        address = *hop;
+        let Some(hop) = hop else { break };
+        address = hop.to_canonical();
     }
     Some(address)
 }
@@ -178,9 +188,20 @@ mod tests {
     #[test]
     fn only_trusted_proxies_may_say_who_the_client_is() {
         let trusted: Vec<Cidr> = "10.0.0.1/32".parse().into_iter().collect();
-        assert_eq!(last_untrusted(Some(ip(9)), &[ip(7)], &trusted), Some(ip(9)));
-        assert_eq!(last_untrusted(Some(ip(1)), &[ip(6), ip(7)], &trusted), Some(ip(7)));
+        let hops = |text: &str| text.split(',').map(hop_address).collect::<Vec<_>>();
+        assert_eq!(last_untrusted(Some(ip(9)), &hops("10.0.0.7"), &trusted), Some(ip(9)));
+        assert_eq!(last_untrusted(Some(ip(1)), &hops("10.0.0.6, 10.0.0.7"), &trusted), Some(ip(7)));
+        assert_eq!(last_untrusted(Some(ip(1)), &hops("10.0.0.6, 10.0.0.7:4711"), &trusted), Some(ip(7)));
         assert_eq!(last_untrusted(Some(ip(1)), &[], &trusted), Some(ip(1)));
+        let mapped = "::ffff:10.0.0.1".parse().ok();
+        assert_eq!(last_untrusted(mapped, &hops("10.0.0.7"), &trusted), Some(ip(7)));
+    }
+
+    #[test]
+    fn what_stands_before_an_unreadable_hop_is_not_believed() {
+        let trusted: Vec<Cidr> = "10.0.0.1/32".parse().into_iter().collect();
+        let hops: Vec<_> = "192.0.2.1, unknown".split(',').map(hop_address).collect();
+        assert_eq!(last_untrusted(Some(ip(1)), &hops, &trusted), Some(ip(1)));
     }
 
     #[test]

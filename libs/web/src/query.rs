@@ -91,6 +91,24 @@ impl PageQuery {
     }
 }
 
+/// One page of a list that is short enough to be in memory whole, such as the prices of a model. `key` names the place
+/// of an item; items keep their order.
+pub fn page_of<T>(
+    items: Vec<T>,
+    query: &PageQuery,
+    key: impl Fn(&T) -> String,
+) -> Result<(Vec<T>, Option<String>), Problem> {
+    let (limit, after) = query.checked::<String>()?;
+    let limit = limit.get() as usize;
+    // An item that is gone meanwhile leaves nothing to go on from: the list starts again rather than end too soon.
+    let start = after.and_then(|after| items.iter().position(|item| key(item) == after)).map_or(0, |at| at + 1);
+    let mut page: Vec<T> = items.into_iter().skip(start).take(limit + 1).collect();
+    let has_more = page.len() > limit;
+    page.truncate(limit);
+    let next_cursor = page.last().filter(|_| has_more).map(|last| Cursor::encode(&key(last)).into_string());
+    Ok((page, next_cursor))
+}
+
 impl Problem {
     fn with_fault(mut self, fault: FieldFault) -> Self {
         self.faults.push(fault);
@@ -111,6 +129,10 @@ mod tests {
         }
         assert_eq!(parse::<PageQuery>("limit=ten").unwrap_err().faults[0].pointer, "?limit");
         assert_eq!(parse::<PageQuery>("size=3").unwrap_err().faults[0].code, "unknown_parameter");
+        let all = || vec!["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        let (first, next) = page_of(all(), &PageQuery::new(Some(2), None), String::clone).unwrap();
+        let (rest, end) = page_of(all(), &PageQuery::new(Some(2), next), String::clone).unwrap();
+        assert_eq!((first, rest, end), (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()], None));
         let page: PageQuery = parse("cursor=nonsense").unwrap();
         assert_eq!(page.checked::<u64>().unwrap_err().faults[0].code, "invalid_cursor");
     }

@@ -2,8 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -78,10 +76,8 @@ async fn write_bootstrap(file: &Path) -> Result<(), StartError> {
         "admin_password": admin.one_time_password.as_ref().map(|password| password.expose_secret()),
         "admin_token": token.expose_secret(),
     });
-    let mut options = std::fs::OpenOptions::new();
-    let opened = options.create(true).truncate(true).write(true).mode(0o600).open(file);
-    let written = opened.and_then(|mut file| file.write_all(contents.to_string().as_bytes()));
-    written.with_context(|| format!("cannot write {}", file.display()))?;
+    maas_host::write_private(file, contents.to_string().as_bytes())
+        .with_context(|| format!("cannot write {}", file.display()))?;
     // What is still in the outbox is delivered by the service itself.
     process.lifecycle.stop();
     process.lifecycle.stopped(Duration::from_secs(5)).await?;

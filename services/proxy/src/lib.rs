@@ -59,7 +59,6 @@ use worker::{Shared, Worker};
 #[derive(Clone)]
 pub struct Proxy {
     shared: Arc<Shared>,
-    applier: Arc<watch::Applier>,
 }
 
 impl Proxy {
@@ -77,7 +76,8 @@ impl Proxy {
         let clock = process.clock.clone();
         let applier = Arc::new(watch::Applier::new(state.clone(), metrics.clone(), credentials, clock.clone()));
         watch::spawn_watchers(&bus, &applier, process);
-        Shipper::new(journal.clone(), bus.clone(), metrics.clone(), clock.clone()).spawn(process);
+        let resend_after = settings.resend_after.get();
+        Shipper::new(journal.clone(), bus.clone(), metrics.clone(), clock.clone(), resend_after).spawn(process);
         spawn_recovery(&journal, recovery, process);
 
         let guard = AddressGuard { allow_loopback: settings.allow_loopback_upstreams, ..AddressGuard::default() };
@@ -85,6 +85,7 @@ impl Proxy {
         let shared = Shared {
             peppers: peppers(&settings)?,
             lookups: KeyLookups::new(bus.clone(), state.clone(), applier.clone()),
+            applier,
             key_usage: KeyUsageQuestions::new(bus),
             clients: clients.context("the upstream client")?,
             draining: process.lifecycle.soft_stop().clone(),
@@ -96,7 +97,7 @@ impl Proxy {
             clock,
             journal,
         };
-        Ok(Self { shared: Arc::new(shared), applier })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The service that answers the data plane, for one worker thread; to be called on that thread.
@@ -163,7 +164,7 @@ impl Proxy {
         let now = self.shared.clock.now().unix_ms();
         let age_ms = stats.oldest_unix_ms.map_or(0, |oldest| now.saturating_sub(oldest).max(0));
         metrics.journal_oldest.set(age_ms / 1_000);
-        self.applier.report_ages();
+        self.shared.applier.report_ages();
     }
 }
 

@@ -3,11 +3,14 @@
 
 use std::process::ExitCode;
 
-use maas_host::{HostConfig, block_on, bus_error, connect_bus, load, serve_operations};
+use maas_host::{block_on, bus_error, connect_bus, load, serve_operations};
 use maas_proxy::{Proxy, ProxySettings};
 use maas_runtime::{
     command::{self, ServiceCommand},
-    config::{Faults, Validate},
+    config::{
+        Faults, Validate,
+        sections::{HttpSection, NatsSection, OpsSection, TelemetrySection},
+    },
     exit::StartError,
     process::Process,
 };
@@ -20,20 +23,31 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Config {
-    #[serde(flatten)]
-    host: HostConfig,
+    http: HttpSection,
+    operations: OpsSection,
+    nats: NatsSection,
+    telemetry: TelemetrySection,
     proxy: ProxySettings,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { host: HostConfig::with_ports(8085, 8185, 8285), proxy: ProxySettings::default() }
+        Self {
+            http: HttpSection::with_port(8085),
+            operations: OpsSection::with_port(8285),
+            nats: NatsSection::default(),
+            telemetry: TelemetrySection::default(),
+            proxy: ProxySettings::default(),
+        }
     }
 }
 
 impl Validate for Config {
     fn validate(&self, faults: &mut Faults) {
-        self.host.validate(faults);
+        faults.section("http", &self.http);
+        faults.section("operations", &self.operations);
+        faults.section("nats", &self.nats);
+        faults.section("telemetry", &self.telemetry);
         faults.section("proxy", &self.proxy);
     }
 }
@@ -47,11 +61,11 @@ fn main() -> ExitCode {
         if command == ServiceCommand::Openapi {
             return print_document();
         }
-        let config: Config = load(|config: &Config| &config.host.telemetry)?;
+        let config: Config = load(|config: &Config| &config.telemetry)?;
         match command {
             ServiceCommand::CheckConfig | ServiceCommand::Openapi => Ok(()),
             ServiceCommand::Migrate => {
-                let bus = connect_bus(&config.host.nats, "proxy-migrate").await?;
+                let bus = connect_bus(&config.nats, "proxy-migrate").await?;
                 bus.provision().await.map_err(|error| bus_error(&error))
             }
             ServiceCommand::Serve => serve(config).await,
@@ -66,10 +80,9 @@ fn print_document() -> Result<(), StartError> {
 }
 
 async fn serve(config: Config) -> Result<(), StartError> {
-    let host = config.host;
-    let public = server::bind(host.http.address(), "http.port")?;
-    let operations = server::bind(host.operations.address(), "operations.port")?;
-    let bus = connect_bus(&host.nats, "proxy").await?;
+    let public = server::bind(config.http.address(), "http.port")?;
+    let operations = server::bind(config.operations.address(), "operations.port")?;
+    let bus = connect_bus(&config.nats, "proxy").await?;
     bus.check_provisioned().await.map_err(|error| bus_error(&error))?;
 
     let process = Process::new().map_err(anyhow::Error::from)?;
@@ -78,8 +91,8 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let gauges = proxy.clone();
     serve_operations(&process, operations, move || gauges.refresh_metrics()).map_err(anyhow::Error::from)?;
     let drain = proxy.drain_timeout();
-    proxy.serve(&process.lifecycle, public, host.http.workers)?;
-    tracing::info!(service.name = "proxy", http.address = %host.http.address(), "serving");
+    proxy.serve(&process.lifecycle, public, config.http.workers)?;
+    tracing::info!(service.name = "proxy", http.address = %config.http.address(), "serving");
     process.lifecycle.stopped(drain).await?;
     tracing::info!(service.name = "proxy", "stopped");
     Ok(())

@@ -33,6 +33,8 @@ pub struct ProxySettings {
     pub ping_interval: HumanDuration,
     /// How long a request body may stand still.
     pub body_gap: HumanDuration,
+    /// How long usage that was sent may stay uncommitted before it is asked for and sent again.
+    pub resend_after: HumanDuration,
     /// How long open requests may go on once the process is told to stop.
     pub drain_timeout: HumanDuration,
 }
@@ -54,6 +56,7 @@ impl Default for ProxySettings {
             max_requests: 20_000,
             ping_interval: HumanDuration::from_secs(15),
             body_gap: HumanDuration::from_secs(30),
+            resend_after: HumanDuration::from_secs(10),
             drain_timeout: HumanDuration::from_secs(600),
         }
     }
@@ -72,6 +75,11 @@ impl Validate for ProxySettings {
         }
         if !(1_024..=1_073_741_824).contains(&self.max_body_bytes) {
             faults.add("max_body_bytes", "must be 1 KiB to 1 GiB");
+        }
+        for (name, value) in [("ping_interval", self.ping_interval), ("resend_after", self.resend_after)] {
+            if value.get().is_zero() {
+                faults.add(name, "must be more than 0");
+            }
         }
         if self.max_requests == 0 {
             faults.add("max_requests", "must be at least 1");

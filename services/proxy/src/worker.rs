@@ -21,7 +21,7 @@ use crate::{
     metrics::ProxyMetrics,
     relay::leftover::Leftovers,
     settings::ProxySettings,
-    state::{State, lookup::KeyLookups},
+    state::{State, lookup::KeyLookups, watch::Applier},
     usage_of_key::KeyUsageQuestions,
 };
 
@@ -29,6 +29,7 @@ use crate::{
 pub struct Shared {
     pub settings: ProxySettings,
     pub state: Arc<State>,
+    pub applier: Arc<Applier>,
     pub peppers: Peppers,
     pub lookups: KeyLookups,
     pub key_usage: KeyUsageQuestions,

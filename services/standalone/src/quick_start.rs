@@ -1,6 +1,6 @@
 //! What a person or a script needs for the first call.
 
-use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{io::Write as _, path::Path};
 
 use maas_runtime::exit::StartError;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -41,12 +41,7 @@ impl QuickStart {
             api_key: self.api_key.as_ref().map(|key| key.expose_secret()),
         };
         let text = serde_json::to_string_pretty(&contents).map_err(anyhow::Error::from)?;
-        let mut half_written = path.as_os_str().to_owned();
-        half_written.push(format!(".{}", std::process::id()));
-        let opened =
-            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half_written);
-        let written = opened.and_then(|mut file| file.write_all(text.as_bytes()));
-        written.and_then(|()| std::fs::rename(&half_written, path)).map_err(|error| {
+        maas_host::write_private(path, text.as_bytes()).map_err(|error| {
             let what = format!("the bootstrap file cannot be written: {}", path.display());
             StartError::unavailable(what, error, "name another place with --bootstrap-file")
         })

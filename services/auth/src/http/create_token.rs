@@ -1,8 +1,10 @@
 use std::time::Duration;
 
-use actix_web::{HttpRequest, HttpResponse, post, web};
+use actix_web::{HttpResponse, post, web};
 use maas_types::TokenId;
-use maas_web::{FieldFault, Problem, ProblemCode, Require, body, middleware::RequestContext, permission::CreateToken};
+use maas_web::{
+    FieldFault, OptionalBody, Problem, ProblemCode, Require, middleware::RequestContext, permission::CreateToken,
+};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,16 +61,15 @@ pub struct AccessToken {
 )]
 #[post("/api/v1/tokens")]
 pub async fn create_token(
-    request: HttpRequest,
     require: Require<CreateToken>,
     context: RequestContext,
     state: web::Data<AuthState>,
-    bytes: web::Bytes,
+    body: OptionalBody<Option<CreateTokenRequest>>,
 ) -> Result<HttpResponse, Problem> {
     if session_of(&require.caller).is_none() {
         return Err(Problem::with_detail(ProblemCode::PermissionDenied, "a token cannot create another one"));
     }
-    let lifetime = lifetime(&state, &request, &bytes)?;
+    let lifetime = lifetime(&state, &body.0.unwrap_or_default())?;
     let initiator = initiator(&require.caller, context);
     let issued = state.core().issue_control_token(require.caller.user_id, lifetime, &initiator).await?;
     Ok(HttpResponse::Created().json(AccessToken {
@@ -80,18 +81,7 @@ pub async fn create_token(
     }))
 }
 
-/// The checked lifetime; the body may be missing as a whole.
-fn lifetime(state: &AuthState, request: &HttpRequest, bytes: &[u8]) -> Result<Duration, Problem> {
-    let body = if bytes.is_empty() {
-        CreateTokenRequest::default()
-    } else {
-        let content_type = request.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or("");
-        let essence = content_type.split(';').next().unwrap_or("").trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Problem::new(ProblemCode::UnsupportedMediaType));
-        }
-        body::parse::<Option<CreateTokenRequest>>(bytes)?.unwrap_or_default()
-    };
+fn lifetime(state: &AuthState, body: &CreateTokenRequest) -> Result<Duration, Problem> {
     state.core().settings.token_lifetimes().choose(&body.expiration).map_err(|fault| {
         let code = match fault {
             ExpirationFault::Malformed => "invalid_duration",

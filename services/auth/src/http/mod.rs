@@ -63,9 +63,14 @@ fn page<T, P: Serialize>(mut rows: Vec<T>, limit: PageLimit, position: impl Fn(&
 }
 
 fn check_filter(name: &str, text: Option<&String>) -> Option<FieldFault> {
-    let too_long = text.is_some_and(|text| text.chars().count() > MAX_FILTER_CHARACTERS);
-    let detail = format!("must have at most {MAX_FILTER_CHARACTERS} characters");
-    too_long.then(|| FieldFault::new(format!("?{name}"), "too_long", detail))
+    let (text, pointer) = (text?, format!("?{name}"));
+    if text.chars().count() > MAX_FILTER_CHARACTERS {
+        let detail = format!("must have at most {MAX_FILTER_CHARACTERS} characters");
+        return Some(FieldFault::new(pointer, "too_long", detail));
+    }
+    // PostgreSQL refuses a NUL in a text, and what is searched holds no control characters.
+    let has_control = text.chars().any(char::is_control);
+    has_control.then(|| FieldFault::new(pointer, "invalid_characters", "must not hold control characters"))
 }
 
 fn name_fault(pointer: &str, name: Option<&String>) -> Option<FieldFault> {

@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+const LONGER_THAN_ANY: &str = "is longer than any that exists";
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignInRequest {
@@ -85,10 +87,10 @@ fn input(
     context: RequestContext,
     body: SignInRequest,
 ) -> Result<SignInInput, Problem> {
-    let too_long = |pointer: &str| FieldFault::new(pointer, "too_long", "is longer than any that exists");
+    let too_long = |pointer: &str| FieldFault::new(pointer, "too_long", LONGER_THAN_ANY);
     no_faults(
         [
-            (body.user_name.chars().count() > 255).then(|| too_long("/user_name")),
+            sign_in_name_fault(&body.user_name),
             (body.password.len() > password::MAX_BYTES).then(|| too_long("/password")),
         ]
         .into_iter()
@@ -110,6 +112,16 @@ fn input(
             address: context.client_address,
         },
     })
+}
+
+/// Names that nobody can have, and that the databases differ about.
+fn sign_in_name_fault(name: &str) -> Option<FieldFault> {
+    let pointer = "/user_name";
+    if name.chars().count() > 255 {
+        return Some(FieldFault::new(pointer, "too_long", LONGER_THAN_ANY));
+    }
+    let has_control = name.chars().any(char::is_control);
+    has_control.then(|| FieldFault::new(pointer, "invalid_characters", "must not hold control characters"))
 }
 
 fn session_cookie(settings: &WebSettings, secret: &SecretString, lifetime: std::time::Duration) -> Cookie<'static> {

@@ -74,21 +74,23 @@ impl Core {
         self.attempts.attempt(&attempt, self.now())?;
         let found = store::user::find_by_name_with_password(self.database.reader(), &input.user_name).await?;
         let (user, phc) = found.map_or((None, None), |found| (Some(found.user), found.password_hash));
-        let matches = self.passwords.verify(input.password.clone(), phc).await?;
-        match user {
-            Some(user) if matches && user.is_active() && user.is_local() => {
-                let signed_in = self.begin_session(user, &input).await?;
-                self.attempts.forgive(&attempt);
-                Ok(signed_in)
-            }
-            user => {
-                self.note_refused(user, &input.initiator).await?;
-                Err(SignInError::Refused)
-            }
+        let matches = self.passwords.verify(input.password.clone(), phc.clone()).await?;
+        if let (Some(user), Some(phc)) = (&user, &phc)
+            && matches
+            && user.is_active()
+            && user.is_local()
+            && let Some(signed_in) = self.begin_session(user.clone(), phc, &input).await?
+        {
+            self.attempts.forgive(&attempt);
+            return Ok(signed_in);
         }
+        self.note_refused(user, &input.initiator).await?;
+        Err(SignInError::Refused)
     }
 
-    async fn begin_session(&self, user: User, input: &SignInInput) -> Result<SignedIn, SignInError> {
+    /// None when the password or the status has changed since `phc` was read: checking a password takes long enough
+    /// for that, and the session would outlive the change that ended all others.
+    async fn begin_session(&self, user: User, phc: &str, input: &SignInInput) -> Result<Option<SignedIn>, SignInError> {
         let now = self.now();
         let secret = random::secret()?;
         let session = Session::begin(user.id, self.settings.session_lifetimes(), &input.client, now);
@@ -99,13 +101,15 @@ impl Core {
             now,
         );
         let transaction = self.database.begin().await?;
+        if !store::user::note_sign_in(&transaction, user.id, phc, now).await? {
+            return Ok(None);
+        }
         if let Some(replaced) = &input.replaced {
             store::session::delete_by_digest(&transaction, session::digest(replaced)).await?;
         }
         store::session::insert(&transaction, &session, session::digest(&secret)).await?;
-        store::user::note_sign_in(&transaction, user.id, now).await?;
         self.commit(transaction, vec![events::audit_record(&entry)]).await?;
-        Ok(SignedIn { user: User { last_sign_in_at: Some(now), ..user }, secret })
+        Ok(Some(SignedIn { user: User { last_sign_in_at: Some(now), ..user }, secret }))
     }
 
     /// A name that belongs to nobody is not written down: people type passwords into the wrong field.

@@ -102,11 +102,26 @@ pub async fn update(
     Ok(if updated.rows_affected == 1 { Ok(()) } else { Err(VersionMoved) })
 }
 
+/// False, and nothing written, unless the user is active and `password_hash` is still theirs. The row stays locked
+/// until the transaction ends: a change of the password or the status comes before this or after the commit.
+///
 /// Not a change that others hear of, so that the version stays.
-pub async fn note_sign_in(db: &impl ConnectionTrait, id: UserId, at: Timestamp) -> Result<(), StoreError> {
+pub async fn note_sign_in(
+    transaction: &impl ConnectionTrait,
+    id: UserId,
+    password_hash: &str,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
     let row = ActiveModel { last_sign_in_at: Set(Some(at.unix_ms())), ..Default::default() };
-    Entity::update_many().set(row).filter(Column::Id.eq(id.uuid())).exec(db).await.map_err(classify)?;
-    Ok(())
+    let updated = Entity::update_many()
+        .set(row)
+        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::Status.eq(UserStatus::Active.as_str()))
+        .filter(Column::PasswordHash.eq(password_hash))
+        .exec(transaction)
+        .await
+        .map_err(classify)?;
+    Ok(updated.rows_affected == 1)
 }
 
 pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<User>, StoreError> {

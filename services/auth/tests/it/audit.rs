@@ -122,6 +122,8 @@ async fn bad_filters_are_refused(world: World) {
         ("from=2026-11-20T10:00:00Z&to=2026-11-20T10:00:00Z", "?from"),
         ("actor_id=key_1", "?actor_id"),
         (long.as_str(), "?q"),
+        ("q=a%00b", "?q"),
+        ("action=%00", "?action"),
     ] {
         let refused = world.get(&format!("/api/v1/audit?{query}"), &world.admin().await).await;
         assert_eq!((refused.status.as_u16(), refused.pointer()), (400, pointer), "{query}: {}", refused.body);

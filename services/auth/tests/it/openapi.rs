@@ -53,6 +53,17 @@ async fn without_a_credential_everything_but_the_public_operations_is_refused() 
 }
 
 #[actix_web::test]
+async fn a_path_written_with_percent_signs_is_treated_as_the_path_it_is() {
+    let world = World::on_sqlite().await;
+    let body = serde_json::json!({"user_name": "admin", "password": "not the password"});
+    let refused = world.post("/%61pi/v1/auth/login", &As::Nobody, body).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (401, "invalid_credentials"), "{}", refused.body);
+    assert_eq!(refused.body["request_id"], refused.header("x-request-id"));
+    let shown = world.get("/%61pi/v1/users", &world.admin().await).await;
+    assert_eq!((shown.status.as_u16(), shown.header("cache-control")), (200, "no-store"));
+}
+
+#[actix_web::test]
 async fn the_public_configuration_says_how_to_sign_in() {
     let world = World::on_sqlite().await;
     let config = world.get("/api/v1/config", &As::Nobody).await.body;

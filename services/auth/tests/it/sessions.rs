@@ -13,6 +13,7 @@ on_both_databases! {
     own_sessions_are_listed_and_ended,
     other_peoples_sessions_cannot_be_ended,
     changing_the_password_ends_the_other_sessions,
+    a_sign_in_with_the_old_password_does_not_outlive_its_change,
     signing_out_ends_the_session,
     changes_need_the_csrf_token_and_the_right_origin,
 }
@@ -76,6 +77,31 @@ async fn changing_the_password_ends_the_other_sessions(world: World) {
     let change = json!({"current_password": PASSWORD, "new_password": "another long password"});
     assert_eq!(world.post("/api/v1/auth/password", &ada, change).await.status, 204);
     assert_eq!(world.get("/api/v1/me", &other).await.status, 401);
+    assert_eq!(world.get("/api/v1/me", &ada).await.status, 200);
+}
+
+async fn a_sign_in_with_the_old_password_does_not_outlive_its_change(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let change = json!({"current_password": PASSWORD, "new_password": "another long password"});
+    let changing = world.post("/api/v1/auth/password", &ada, change);
+    let signing_in = async {
+        // Takes as long as the check of the current password: from here on the change computes its new hash, and the
+        // sign-ins wait for their turn behind it, with the old hash in their hands.
+        let mut answers = vec![world.sign_in("ada", PASSWORD).await];
+        let (a, b, c, d) = tokio::join!(
+            world.sign_in("ada", PASSWORD),
+            world.sign_in("ada", PASSWORD),
+            world.sign_in("ada", PASSWORD),
+            world.sign_in("ada", PASSWORD)
+        );
+        answers.extend([a, b, c, d]);
+        answers
+    };
+    let (changed, answers) = tokio::join!(changing, signing_in);
+    assert_eq!(changed.status, 204, "{}", changed.body);
+    for answer in answers.iter().filter(|answer| answer.status == 200) {
+        assert_eq!(world.get("/api/v1/me", &answer.session()).await.status, 401);
+    }
     assert_eq!(world.get("/api/v1/me", &ada).await.status, 200);
 }
 

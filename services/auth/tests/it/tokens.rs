@@ -12,6 +12,7 @@ on_both_databases! {
     a_session_makes_a_token_that_others_can_verify,
     a_token_cannot_make_another_one,
     bad_expirations_are_refused,
+    the_body_may_be_left_out,
     a_token_ends_with_its_time,
     disabling_a_user_ends_their_tokens,
     the_role_of_a_token_follows_the_user,
@@ -74,6 +75,23 @@ async fn bad_expirations_are_refused(world: World) {
     assert_eq!(world.post("/api/v1/tokens", &ada, json!({"expires": "1h"})).await.pointer(), "/expires");
     let text = world.request(Method::POST, "/api/v1/tokens", &ada).insert_header(("content-type", "text/plain"));
     assert_eq!(world.send(text.set_payload("1h")).await.status, 415);
+    let packed = world.request(Method::POST, "/api/v1/tokens", &ada).insert_header(("content-encoding", "gzip"));
+    assert_eq!(world.send(packed.set_json(json!({}))).await.code(), "unsupported_media_type");
+    let large = json!({"expiration": "1".repeat(300 * 1_024)});
+    assert_eq!(world.post("/api/v1/tokens", &ada, large).await.pointer(), "/expiration");
+}
+
+async fn the_body_may_be_left_out(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let bare = || world.request(Method::POST, "/api/v1/tokens", &ada);
+    for request in [
+        bare(),
+        bare().insert_header(("content-type", "application/json")),
+        bare().set_payload("null").insert_header(("content-type", "application/json")),
+    ] {
+        let created = world.send(request).await;
+        assert_eq!((created.status.as_u16(), &created.body["expiration"]), (201, &json!("4h0m0s")), "{}", created.body);
+    }
 }
 
 async fn a_token_ends_with_its_time(world: World) {

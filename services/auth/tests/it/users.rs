@@ -66,6 +66,7 @@ async fn bad_input_changes_nothing(world: World) {
         ("limit=ten", "?limit"),
         ("cursor=nonsense", "?cursor"),
         ("role=king", "?role"),
+        ("q=%00", "?q"),
         ("colour=red", "?colour"),
     ] {
         let refused = world.get(&format!("/api/v1/users?{query}"), &admin).await;

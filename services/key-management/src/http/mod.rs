@@ -7,7 +7,6 @@ pub mod export_key_states;
 pub mod get_key;
 mod idempotency;
 pub mod list_keys;
-mod optional_body;
 mod present;
 pub mod revoke_key;
 pub mod unblock_key;

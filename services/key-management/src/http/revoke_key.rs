@@ -1,10 +1,10 @@
 use actix_web::{HttpResponse, post, web};
 use maas_types::KeyId;
-use maas_web::{PathParam, Problem, Require, middleware::RequestContext, permission::ManageKeys};
+use maas_web::{OptionalBody, PathParam, Problem, Require, middleware::RequestContext, permission::ManageKeys};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{actor, answer, body::KeyBody, invalid, optional_body::OptionalBody};
+use super::{actor, answer, body::KeyBody, invalid};
 use crate::{
     domain::{
         key::StatusChange,

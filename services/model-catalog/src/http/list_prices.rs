@@ -2,7 +2,7 @@
 
 use actix_web::{get, web};
 use maas_types::ModelId;
-use maas_web::{AccessScope, PathParam, Problem, Require, permission::ReadModels};
+use maas_web::{AccessScope, PageQuery, PathParam, Problem, QueryParams, Require, page_of, permission::ReadModels};
 
 use super::{
     price::{CatalogPrice, CatalogPricePage},
@@ -14,7 +14,7 @@ use crate::app::CatalogState;
 #[utoipa::path(
     operation_id = "listPrices",
     tag = "prices",
-    params(("id" = ModelId, Path, description = "The model's id")),
+    params(PageQuery, ("id" = ModelId, Path, description = "The model's id")),
     responses(
         (status = 200, description = "The model's prices", body = CatalogPricePage),
         (status = 404, description = "No such model, or not for this caller")
@@ -24,12 +24,14 @@ use crate::app::CatalogState;
 pub async fn list_prices(
     require: Require<ReadModels>,
     id: PathParam<ModelId>,
+    query: QueryParams<PageQuery>,
     state: web::Data<CatalogState>,
 ) -> Result<web::Json<CatalogPricePage>, Problem> {
     let whole = state.0.model(id.0).await.map_err(problem)?;
     if require.scope != AccessScope::All && !whole.model.is_offered() {
         return Err(Problem::not_found("model"));
     }
-    let data = whole.prices.iter().rev().map(CatalogPrice::to_api).collect();
-    Ok(web::Json(CatalogPricePage { data, next_cursor: None }))
+    let all = whole.prices.iter().rev().map(CatalogPrice::to_api).collect();
+    let (data, next_cursor) = page_of(all, &query.0, |item| item.id.to_string())?;
+    Ok(web::Json(CatalogPricePage { data, next_cursor }))
 }

@@ -2,7 +2,7 @@
 
 use actix_web::{get, web};
 use maas_types::{SourceId, Timestamp};
-use maas_web::{Problem, Require, permission::ReadModelAdministration};
+use maas_web::{PageQuery, Problem, QueryParams, Require, page_of, permission::ReadModelAdministration};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -48,16 +48,19 @@ pub struct CatalogSourcePage {
 #[utoipa::path(
     operation_id = "listSources",
     tag = "sources",
+    params(PageQuery),
     responses((status = 200, description = "All sources", body = CatalogSourcePage))
 )]
 #[get("/api/v1/sources")]
 pub async fn list_sources(
     _require: Require<ReadModelAdministration>,
+    query: QueryParams<PageQuery>,
     state: web::Data<CatalogState>,
 ) -> Result<web::Json<CatalogSourcePage>, Problem> {
     let sources = state.0.sources().await.map_err(problem)?;
-    let data = sources.into_iter().map(CatalogSource::to_api).collect();
-    Ok(web::Json(CatalogSourcePage { data, next_cursor: None }))
+    let all = sources.into_iter().map(CatalogSource::to_api).collect();
+    let (data, next_cursor) = page_of(all, &query.0, |item| item.id.to_string())?;
+    Ok(web::Json(CatalogSourcePage { data, next_cursor }))
 }
 
 impl CatalogSource {

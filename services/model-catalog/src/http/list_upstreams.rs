@@ -2,7 +2,7 @@
 
 use actix_web::{get, web};
 use maas_types::ModelId;
-use maas_web::{PathParam, Problem, Require, permission::ReadModelAdministration};
+use maas_web::{PageQuery, PathParam, Problem, QueryParams, Require, page_of, permission::ReadModelAdministration};
 
 use super::{
     problem,
@@ -14,7 +14,7 @@ use crate::app::CatalogState;
 #[utoipa::path(
     operation_id = "listUpstreams",
     tag = "upstreams",
-    params(("id" = ModelId, Path, description = "The model's id")),
+    params(PageQuery, ("id" = ModelId, Path, description = "The model's id")),
     responses(
         (status = 200, description = "The model's upstreams", body = CatalogUpstreamPage),
         (status = 404, description = "No such model")
@@ -24,9 +24,11 @@ use crate::app::CatalogState;
 pub async fn list_upstreams(
     _require: Require<ReadModelAdministration>,
     id: PathParam<ModelId>,
+    query: QueryParams<PageQuery>,
     state: web::Data<CatalogState>,
 ) -> Result<web::Json<CatalogUpstreamPage>, Problem> {
     let whole = state.0.model(id.0).await.map_err(problem)?;
-    let data = whole.upstreams.iter().map(CatalogUpstream::to_api).collect();
-    Ok(web::Json(CatalogUpstreamPage { data, next_cursor: None }))
+    let all = whole.upstreams.iter().map(CatalogUpstream::to_api).collect();
+    let (data, next_cursor) = page_of(all, &query.0, |item| item.id.to_string())?;
+    Ok(web::Json(CatalogUpstreamPage { data, next_cursor }))
 }

@@ -71,7 +71,8 @@ impl Catalog {
         if upstreams.len() > MAX_UPSTREAMS {
             faults.push(InputFault::new("/upstreams", "too_many", format!("at most {MAX_UPSTREAMS}")));
         }
-        let upstreams = upstreams.iter().enumerate();
+        // As with a model's lists: those beyond have no faults of their own.
+        let upstreams = upstreams.iter().take(MAX_UPSTREAMS).enumerate();
         upstreams
             .map(|(index, fields)| self.check_upstream(fields, &format!("/upstreams/{index}"), true, faults))
             .collect()

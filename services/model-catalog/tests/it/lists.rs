@@ -123,6 +123,21 @@ async fn an_empty_list_or_a_refused_key_changes_nothing() {
 }
 
 #[actix_web::test]
+async fn an_unusable_owner_is_left_out_and_spoils_nothing() {
+    let server = ListServer::start();
+    // PostgreSQL would refuse the NUL, and with it the whole run.
+    let listed =
+        json!([{"id": "a", "object": "model", "owned_by": "x\0y"}, {"id": "b", "object": "model", "owned_by": "meta"}]);
+    server.answers(200, json!({"object": "list", "data": listed}));
+    let world = World::sqlite(with(vec![server.source("vllm")])).await;
+    world.catalog.sync_all().await;
+    let models = world.get("admin", "/api/v1/models").await.json();
+    let mut owners: Vec<_> = models["data"].as_array().unwrap().iter().map(|model| model["owner"].clone()).collect();
+    owners.sort_by_key(ToString::to_string);
+    assert_eq!(owners, [json!(""), json!("meta")]);
+}
+
+#[actix_web::test]
 async fn the_same_name_from_two_sources_stays_two_models() {
     let (one, two) = (ListServer::start(), ListServer::start());
     one.lists(&["llama"]);

@@ -91,6 +91,14 @@ async fn bad_input_is_refused_with_every_fault_and_changes_nothing() {
     ] {
         assert!(pointers.iter().any(|found| found == pointer), "{pointer} is missing in {pointers:?}");
     }
+    // Too many of something is one fault: else the faults of a small body would fill a large answer.
+    let (entries, upstreams) = (vec![""; 1_000], vec![json!({"base_url": "http://h"}); 51]);
+    for (body, pointer) in [(json!({"tags": entries}), "/tags"), (json!({"upstreams": upstreams}), "/upstreams")] {
+        let mut body = body;
+        body["name"] = json!("n");
+        let pointers = world.post("/api/v1/models", body).await.pointers();
+        assert!(pointers.len() <= 51 && pointers[0] == pointer, "{pointers:?}");
+    }
     assert_eq!(world.post("/api/v1/models", json!({"name": "n".repeat(256)})).await.status, 400);
     assert_eq!(world.post("/api/v1/models", json!({"name": "n", "colour": "red"})).await.pointers(), ["/colour"]);
     assert_eq!(world.call("admin", Method::POST, "/api/v1/models", None).await.status, 415);

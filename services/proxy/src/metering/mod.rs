@@ -4,7 +4,9 @@
 //! bytes go to the client; shipping happens afterwards and may be repeated. A crash between any two of these leaves a
 //! record from which the next start makes the event.
 
+mod batch;
 pub mod open_request;
+mod progress;
 pub mod recovery;
 pub mod shipping;
 

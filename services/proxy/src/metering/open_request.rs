@@ -21,9 +21,15 @@ use crate::{
     state::{KeyGrant, ModelEntry, UpstreamEntry, UserEntry, model::Price},
 };
 
-/// Labels beyond this are left out of the event, so that a record never exceeds what the journal takes.
-const MOST_LABEL_BYTES: usize = 1_024;
-const MOST_ATTEMPTS: usize = 8;
+// Texts of an event have limits, so that a record never exceeds what the journal takes: it could not be settled.
+/// Labels beyond this are left out.
+const MOST_LABEL_BYTES: usize = 768;
+/// What the encoding adds to one label.
+const LABEL_FRAME_BYTES: usize = 8;
+const MOST_ATTEMPTS: usize = 6;
+const MOST_MODEL_BYTES: usize = 1_024;
+const MOST_NAME_BYTES: usize = 128;
+const MOST_ATTEMPT_NAME_BYTES: usize = 64;
 
 /// What is known of a request when it is let in.
 pub struct Admission<'a> {
@@ -119,8 +125,8 @@ impl OpenRequest {
     /// Notes where the request will go first, should it end before an attempt is over.
     pub fn expect_upstream(&mut self, upstream: &UpstreamEntry) {
         self.event.upstream_id = Bytes::copy_from_slice(upstream.id.uuid().as_bytes());
-        self.event.upstream.clone_from(&upstream.name);
-        self.event.provider.clone_from(&upstream.provider);
+        self.event.upstream = bounded(&upstream.name, MOST_NAME_BYTES);
+        self.event.provider = bounded(&upstream.provider, MOST_NAME_BYTES);
     }
 
     /// Notes an attempt that has its answer's head, or that failed.
@@ -131,7 +137,7 @@ impl OpenRequest {
         if self.event.attempts.len() < MOST_ATTEMPTS {
             self.event.attempts.push(Attempt {
                 upstream_id: self.event.upstream_id.clone(),
-                upstream: upstream.name.clone(),
+                upstream: bounded(&upstream.name, MOST_ATTEMPT_NAME_BYTES),
                 kind: kind.to_owned(),
                 outcome: outcome.as_str().to_owned(),
                 status: u32::from(status),
@@ -141,7 +147,7 @@ impl OpenRequest {
     }
 
     pub fn note_upstream_request_id(&mut self, id: &str) {
-        self.event.upstream_request_id = id.chars().take(128).collect();
+        self.event.upstream_request_id = bounded(id, MOST_NAME_BYTES);
     }
 
     /// Notes the first bytes of the answer; later calls change nothing.
@@ -252,9 +258,9 @@ fn event_at_admission(event_id: EventId, admission: &Admission<'_>, price: Optio
         user_id: bytes(admission.key.owner.uuid()),
         team_id: team.map(|team| bytes(team.uuid())).unwrap_or_default(),
         organisation_id: admission.user.organisation.map(|id| bytes(id.uuid())).unwrap_or_default(),
-        cost_centre: admission.user.cost_centre.to_string(),
+        cost_centre: bounded(&admission.user.cost_centre, MOST_NAME_BYTES),
         model_id: bytes(admission.model.id.uuid()),
-        model: admission.model.name.to_string(),
+        model: bounded(&admission.model.name, MOST_MODEL_BYTES),
         catalogue_revision: admission.catalogue_revision,
         operation: admission.operation.as_str().to_owned(),
         stream: admission.stream,
@@ -270,11 +276,15 @@ fn event_at_admission(event_id: EventId, admission: &Admission<'_>, price: Optio
     }
 }
 
+fn bounded(text: &str, most_bytes: usize) -> String {
+    text[..text.floor_char_boundary(most_bytes)].to_owned()
+}
+
 fn bounded_labels(labels: &[(String, String)]) -> std::collections::BTreeMap<String, String> {
     let mut left = MOST_LABEL_BYTES;
     let mut bounded = std::collections::BTreeMap::new();
     for (key, value) in labels {
-        let size = key.len() + value.len();
+        let size = key.len() + value.len() + LABEL_FRAME_BYTES;
         if size <= left {
             left -= size;
             bounded.insert(key.clone(), value.clone());

@@ -63,3 +63,28 @@ fn interrupted_event(request: &InterruptedRequest, sequence: u64) -> UsageEvent 
     }
     event
 }
+
+#[cfg(test)]
+mod tests {
+    use maas_events::usage::Tokens;
+    use maas_types::{EventId, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn an_interrupted_request_is_billed_for_its_last_progress() {
+        let admission = UsageEvent { model: "m".to_owned(), quality: Quality::None.into(), ..Default::default() };
+        let tokens = Some(Tokens { input: 5, output: 3, ..Default::default() });
+        let progress = UsageEvent { tokens, cost_nanos: 70, quality: Quality::Exact.into(), ..Default::default() };
+        let mut request = InterruptedRequest {
+            event_id: EventId::new_at(Timestamp::from_unix_ms(1_795_000_000_000)),
+            admission: admission.encode_to_vec().into(),
+            progress: Some(progress.encode_to_vec().into()),
+        };
+        let event = interrupted_event(&request, 9);
+        assert_eq!((event.sequence, event.tokens, event.cost_nanos), (9, tokens, 70));
+        assert_eq!((event.quality(), event.outcome.as_str()), (Quality::Partial, "interrupted"));
+        request.progress = None;
+        assert_eq!(interrupted_event(&request, 9).quality(), Quality::None);
+    }
+}

@@ -15,22 +15,24 @@ use maas_bus::SharedBus;
 use maas_events::{
     Delivery, SourceId,
     topic::{WATERMARK_QUERY_SUBJECT, WATERMARK_SUBJECT, usage_subject},
-    usage::{Close, EventBatch, Heartbeat, UsageEvent, UsageMessage, WatermarkQuery, Watermarks, usage_message::Body},
+    usage::{Close, Heartbeat, UsageMessage, WatermarkQuery, Watermarks, usage_message::Body},
 };
-use maas_journal::{Journal, SettledRecord};
+use maas_journal::{Journal, JournalError};
 use maas_runtime::process::Process;
 use maas_types::Clock;
 use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
+use super::{
+    batch::{Batch, MOST_EVENTS, batches_of},
+    progress::Progress,
+};
 use crate::metrics::ProxyMetrics;
 
-/// One message holds at most so many events, and an event waits at most so long for company.
-const MOST_EVENTS: usize = 256;
+/// An event waits at most so long for company.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// How long shipped events may stay uncommitted before they are asked for and sent again.
-const RESEND_AFTER: Duration = Duration::from_secs(10);
+const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
 /// How long the end of a drained process may wait for the last commit; the journal keeps what is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const ASK_WITHIN: Duration = Duration::from_secs(2);
@@ -42,38 +44,34 @@ pub struct Shipper {
     bus: SharedBus,
     metrics: Arc<ProxyMetrics>,
     clock: Arc<dyn Clock>,
+    resend_after: Duration,
     sources: Mutex<HashMap<SourceId, Progress>>,
 }
 
-/// How far a source is.
-struct Progress {
-    /// A batch whose delivery has not succeeded yet; it goes first, with its id.
-    unsent: Option<Batch>,
-    shipped_through: u64,
-    committed_through: u64,
-    /// When the watermark last moved, or something was shipped with nothing outstanding.
-    moved_at: Instant,
-    resends: u32,
-    heartbeats: u64,
-    closed: bool,
-}
-
-#[derive(Clone)]
-struct Batch {
-    first: u64,
-    last: u64,
-    id: String,
-    payload: Bytes,
-    events: u64,
-}
-
 impl Shipper {
-    pub fn new(journal: Journal, bus: SharedBus, metrics: Arc<ProxyMetrics>, clock: Arc<dyn Clock>) -> Arc<Self> {
-        Arc::new(Self { journal, bus, metrics, clock, sources: Mutex::default() })
+    pub fn new(
+        journal: Journal,
+        bus: SharedBus,
+        metrics: Arc<ProxyMetrics>,
+        clock: Arc<dyn Clock>,
+        resend_after: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self { journal, bus, metrics, clock, resend_after, sources: Mutex::default() })
     }
 
-    /// Spawns the tasks: shipping, heartbeats, and listening for the watermark.
+    /// Spawns the tasks: shipping, heartbeats, listening for the watermark, and a look at the free space.
     pub fn spawn(self: &Arc<Self>, process: &Process) {
+        // A task of its own: the journal grows while a delivery hangs.
+        let (journal, soft_stop) = (self.journal.clone(), process.lifecycle.soft_stop().clone());
+        process.lifecycle.spawn("journal space", async move {
+            let mut look = tokio::time::interval(LOOK_AT_SPACE_EVERY);
+            loop {
+                tokio::select! {
+                    _ = look.tick() => journal.refresh_free_space(),
+                    () = soft_stop.cancelled() => return Ok(()),
+                }
+            }
+        });
         let soft_stop = process.lifecycle.soft_stop().clone();
         let shipper = self.clone();
         process.lifecycle.spawn("usage shipping", async move {
@@ -110,7 +108,6 @@ impl Shipper {
             futures_util::future::join_all(sources.iter().map(|source| self.ship(*source))).await;
             if heartbeat_at.elapsed() >= HEARTBEAT_EVERY {
                 heartbeat_at = Instant::now();
-                self.journal.refresh_free_space();
                 futures_util::future::join_all(sources.iter().map(|source| self.heartbeat(*source))).await;
             }
             if soft_stop.is_cancelled() && self.all_sealed() {
@@ -125,36 +122,39 @@ impl Shipper {
     /// Sends everything of a source that is settled and was not sent, then what must be sent again.
     async fn ship(&self, source: SourceId) {
         loop {
-            let batch = match self.progress(source, |progress| progress.unsent.clone()) {
-                Some(batch) => batch,
-                None => match self.journal.take_settled(source, MOST_EVENTS) {
-                    Ok(records) if records.is_empty() => break,
-                    Ok(records) => batch_of(source, records, 0),
-                    Err(error) => {
-                        tracing::error!(source = %source, error = %error, "the journal cannot be read");
-                        return;
-                    }
-                },
-            };
-            let delivered = self.deliver(source, &batch).await;
-            self.progress(source, |progress| {
-                if delivered {
-                    if progress.shipped_through <= progress.committed_through {
-                        progress.moved_at = Instant::now();
-                    }
-                    progress.shipped_through = progress.shipped_through.max(batch.last);
-                    progress.unsent = None;
-                } else {
-                    progress.unsent = Some(batch.clone());
+            let batch = match self.next_batch(source) {
+                Ok(Some(batch)) => batch,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(source = %source, error = %error, "the journal cannot be read");
+                    return;
                 }
-            });
-            if !delivered {
+            };
+            if !self.deliver(source, &batch).await {
                 return;
             }
+            self.progress(source, |progress| {
+                if progress.shipped_through <= progress.committed_through {
+                    progress.moved_at = Instant::now();
+                }
+                progress.shipped_through = progress.shipped_through.max(batch.last);
+                progress.unsent.pop_front();
+            });
             self.metrics.events_published.inc_by(batch.events);
         }
         self.resend_if_stuck(source).await;
         self.close_if_ended(source).await;
+    }
+
+    /// The first batch that waits; it stays the first until it is delivered.
+    fn next_batch(&self, source: SourceId) -> Result<Option<Batch>, JournalError> {
+        if let Some(batch) = self.progress(source, |progress| progress.unsent.front().cloned()) {
+            return Ok(Some(batch));
+        }
+        let batches = batches_of(source, self.journal.take_settled(source, MOST_EVENTS)?, 0);
+        let first = batches.front().cloned();
+        self.progress(source, |progress| progress.unsent = batches);
+        Ok(first)
     }
 
     async fn deliver(&self, source: SourceId, batch: &Batch) -> bool {
@@ -178,42 +178,41 @@ impl Shipper {
         }
     }
 
-    /// Shipped events that stay uncommitted: first ask how far ingest is, then send them again under a new id.
+    /// Shipped events that stay uncommitted: first ask how far ingest is, then send them again under a new id. While
+    /// nobody answers, nobody commits either, and what the bus has taken is waiting there.
     async fn resend_if_stuck(&self, source: SourceId) {
-        let stuck = |progress: &mut Progress| {
-            progress.shipped_through > progress.committed_through && progress.moved_at.elapsed() >= RESEND_AFTER
-        };
-        if !self.progress(source, stuck) {
+        if !self.progress(source, |progress| progress.is_stuck(self.resend_after)) {
             return;
         }
-        self.ask_for_watermark(source).await;
-        if !self.progress(source, stuck) {
+        if !self.ask_for_watermark(source).await {
+            self.progress(source, |progress| progress.moved_at = Instant::now());
             return;
         }
-        let (first, last, attempt) = self.progress(source, |progress| {
-            progress.resends += 1;
-            progress.moved_at = Instant::now();
-            (progress.committed_through + 1, progress.shipped_through, progress.resends)
-        });
-        let last = last.min(first + MOST_EVENTS as u64 - 1);
+        if !self.progress(source, |progress| progress.is_stuck(self.resend_after)) {
+            return;
+        }
+        let (first, last, attempt) = self.progress(source, Progress::next_resend);
         tracing::warn!(source = %source, first, last, "usage events are not committed and are sent again");
-        match self.journal.settled_range(source, first, last) {
-            Ok(records) if records.is_empty() => {}
-            Ok(records) => {
-                let batch = batch_of(source, records, attempt);
-                if self.deliver(source, &batch).await {
-                    self.metrics.events_replayed.inc_by(batch.events);
-                }
+        let records = match self.journal.settled_range(source, first, last) {
+            Ok(records) => records,
+            Err(error) => {
+                tracing::error!(source = %source, error = %error, "the journal cannot be read");
+                return;
             }
-            Err(error) => tracing::error!(source = %source, error = %error, "the journal cannot be read"),
+        };
+        for batch in batches_of(source, records, attempt) {
+            if !self.deliver(source, &batch).await {
+                return;
+            }
+            self.metrics.events_replayed.inc_by(batch.events);
         }
     }
 
-    async fn ask_for_watermark(&self, source: SourceId) {
+    /// False if nobody answers.
+    async fn ask_for_watermark(&self, source: SourceId) -> bool {
         let query = WatermarkQuery { sources: vec![source.to_string()] };
-        if let Ok(answer) = self.bus.ask(WATERMARK_QUERY_SUBJECT, query.encode_to_vec().into(), ASK_WITHIN).await {
-            self.heard(answer);
-        }
+        let answer = self.bus.ask(WATERMARK_QUERY_SUBJECT, query.encode_to_vec().into(), ASK_WITHIN).await;
+        answer.map(|answer| self.heard(answer)).is_ok()
     }
 
     /// A source that will say no more says so once, and is forgotten when all of it is committed.
@@ -296,15 +295,7 @@ impl Shipper {
 
     fn progress<T>(&self, source: SourceId, use_it: impl FnOnce(&mut Progress) -> T) -> T {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        use_it(sources.entry(source).or_insert_with(|| Progress {
-            unsent: None,
-            shipped_through: 0,
-            committed_through: 0,
-            moved_at: Instant::now(),
-            resends: 0,
-            heartbeats: 0,
-            closed: false,
-        }))
+        use_it(sources.entry(source).or_insert_with(Progress::new))
     }
 
     fn all_sealed(&self) -> bool {
@@ -326,27 +317,5 @@ impl Shipper {
                 }
             }
         }
-    }
-}
-
-/// `attempt` is 0 for the first sending, and the number of the resend else.
-fn batch_of(source: SourceId, records: Vec<SettledRecord>, attempt: u32) -> Batch {
-    let first = records.first().map_or(0, |record| record.sequence);
-    let last = records.last().map_or(0, |record| record.sequence);
-    let count = records.len() as u64;
-    // What the journal holds was encoded by this program; what is damaged all the same was quarantined there.
-    let events = records.into_iter().filter_map(|record| {
-        let event = UsageEvent::decode(record.payload);
-        event.inspect_err(|error| tracing::error!(error = %error, "a journal record is no usage event")).ok()
-    });
-    let message =
-        UsageMessage { source: source.to_string(), body: Some(Body::Events(EventBatch { events: events.collect() })) };
-    let suffix = if attempt == 0 { String::new() } else { format!(":r{attempt}") };
-    Batch {
-        first,
-        last,
-        id: format!("{source}:{first}-{last}{suffix}"),
-        payload: message.encode_to_vec().into(),
-        events: count,
     }
 }

@@ -40,8 +40,10 @@ pub async fn relay(worker: &Rc<Worker>, open: OpenRequest, asked: Asked, reply: 
     }
 
     let mut tokens = answer.counts();
-    let quality = answer.quality();
-    if quality == UsageQuality::Estimated {
+    let mut quality = answer.quality();
+    if !answer.usage.is_reported() {
+        // Also an answer without any text (embeddings) has used its input.
+        quality = UsageQuality::Estimated;
         tokens.input = estimate_tokens(asked.request_bytes as u64);
     }
     let mut response = HttpResponse::Ok();

@@ -38,9 +38,6 @@ use crate::{
 
 /// How often a stream's use so far is put on record.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// What a stream that waits for its upstream's head may wait; the sending itself has the upstream's own limits.
-const DEFAULT_GAP: Duration = Duration::from_secs(120);
-
 pub(super) type Sending = Pin<Box<dyn Future<Output = Sent>>>;
 type ReadingError = Pin<Box<dyn Future<Output = Refusal>>>;
 
@@ -56,9 +53,9 @@ pub(super) fn begin(
     worker.shared.metrics.overhead_total.observe(overhead.as_secs_f64());
     let mut response = head(&open);
     response.insert_header(("x-maas-overhead-ms", milliseconds(overhead)));
-    let gap = reply.upstream.gap_timeout;
+    let times = Times::of(&reply);
     let phase = Phase::Relaying(reply.response.into_body());
-    response.body(StreamBody::new(worker, open, asked, phase, gap, in_progress))
+    response.body(StreamBody::new(worker, open, asked, phase, times, in_progress))
 }
 
 /// The answer to a request whose upstream has not said anything yet: pings until it does.
@@ -70,7 +67,7 @@ pub(super) fn begin_waiting(
     in_progress: InProgress,
 ) -> HttpResponse {
     let mut response = head(&open);
-    let mut body = StreamBody::new(worker, open, asked, Phase::Sending(sending), DEFAULT_GAP, in_progress);
+    let mut body = StreamBody::new(worker, open, asked, Phase::Sending(sending), Times::UNKNOWN, in_progress);
     body.out.push(PING_FRAME);
     response.body(body)
 }
@@ -94,6 +91,26 @@ enum Phase {
     Done,
 }
 
+/// How long a stream may take.
+#[derive(Clone, Copy)]
+struct Times {
+    gap: Duration,
+    /// `None`: it has not begun, and the sending itself has the upstream's limits.
+    deadline: Option<Instant>,
+}
+
+impl Times {
+    const UNKNOWN: Self = Self { gap: Duration::from_secs(120), deadline: None };
+
+    fn of(reply: &Reply) -> Self {
+        Self { gap: reply.upstream.gap_timeout, deadline: reply.sent.checked_add(reply.upstream.total_timeout) }
+    }
+
+    fn left(&self, now: Instant) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
+    }
+}
+
 struct StreamBody {
     worker: Rc<Worker>,
     phase: Phase,
@@ -105,7 +122,7 @@ struct StreamBody {
     request_id: String,
     request_bytes: usize,
     first_token_noted: bool,
-    gap: Duration,
+    times: Times,
     ping: Duration,
     timer: Pin<Box<Sleep>>,
     last_received: Instant,
@@ -120,7 +137,7 @@ impl StreamBody {
         open: OpenRequest,
         asked: Asked,
         phase: Phase,
-        gap: Duration,
+        times: Times,
         in_progress: InProgress,
     ) -> Self {
         let now = Instant::now();
@@ -136,9 +153,9 @@ impl StreamBody {
             request_id,
             request_bytes: asked.request_bytes,
             first_token_noted: false,
-            gap,
+            times,
             ping,
-            timer: Box::pin(tokio::time::sleep(ping.min(gap))),
+            timer: Box::pin(tokio::time::sleep(ping.min(times.gap).min(times.left(now)))),
             last_received: now,
             last_sent: now,
             last_progress: now,
@@ -194,8 +211,10 @@ impl StreamBody {
             }
             Ok(reply) if !is_event_stream(&reply) => self.fail(&ApiErrorCode::UpstreamError.into()),
             Ok(reply) => {
-                self.gap = reply.upstream.gap_timeout;
+                self.times = Times::of(&reply);
                 self.phase = Phase::Relaying(reply.response.into_body());
+                // It was armed for the wait; the upstream's own times may be shorter.
+                self.arm_timer();
             }
         }
     }
@@ -239,6 +258,15 @@ impl StreamBody {
         self.phase = Phase::Done;
     }
 
+    fn upstream_late(&mut self) {
+        if self.filter.report().is_finished() {
+            // All was said; only the end is missing.
+            self.upstream_ended(None);
+        } else {
+            self.fail(&ApiErrorCode::UpstreamTimeout.into());
+        }
+    }
+
     /// The terminal frame is in `out`: on record first, then to the client.
     fn finished(&mut self, end: StreamEnd) {
         let mut settlement = settlement(self.filter.report(), self.request_bytes);
@@ -275,19 +303,29 @@ impl StreamBody {
             return false;
         }
         let now = Instant::now();
-        let silent = now - self.last_received >= self.gap;
-        if silent && matches!(self.phase, Phase::Relaying(_)) {
-            self.fail(&ApiErrorCode::UpstreamTimeout.into());
+        if self.upstream_due().is_some_and(|due| due <= now) {
+            self.upstream_late();
             return true;
         }
         if now - self.last_sent >= self.ping {
             self.out.push(PING_FRAME);
             self.last_sent = now;
         }
-        let next_ping = self.last_sent + self.ping;
-        let next_gap = if silent { now + self.gap } else { self.last_received + self.gap };
-        self.timer.as_mut().reset(next_ping.min(next_gap).into());
+        self.arm_timer();
         true
+    }
+
+    fn arm_timer(&mut self) {
+        let next_ping = self.last_sent + self.ping;
+        let next = self.upstream_due().map_or(next_ping, |due| due.min(next_ping));
+        self.timer.as_mut().reset(next.into());
+    }
+
+    /// When the upstream must have sent more, or all; `None` while it is not its turn.
+    fn upstream_due(&self) -> Option<Instant> {
+        let Phase::Relaying(_) = self.phase else { return None };
+        let more = self.last_received + self.times.gap;
+        Some(self.times.deadline.map_or(more, |deadline| deadline.min(more)))
     }
 
     /// What is ready to go, as one piece: frames that arrive together leave together.
@@ -329,8 +367,13 @@ impl MessageBody for StreamBody {
 }
 
 impl Drop for StreamBody {
-    /// The client left before the end.
+    /// The client left: before the end, or with all it needs and without waiting for the end of the connection's body.
     fn drop(&mut self) {
+        if matches!(self.phase, Phase::Closing(_))
+            && let Phase::Closing(upstream) = std::mem::replace(&mut self.phase, Phase::Done)
+        {
+            self.worker.leftovers.hand_over(Leftover::End(upstream));
+        }
         let Some(open) = self.open.take() else { return };
         let report = self.filter.report();
         if let (Phase::Relaying(_), true, false) =

@@ -1,13 +1,12 @@
 //! Request bodies: declared size and framing are checked before a byte is read, the real size while reading.
 
-use actix_web::{HttpRequest, dev::Decompress, dev::Payload, error::PayloadError};
+use actix_web::{HttpRequest, dev::Payload, error::PayloadError};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maas_llm::error::ApiErrorCode;
 
+use super::encoding::{DecodeError, Encoding};
 use crate::{refusal::Refusal, settings::ProxySettings};
-
-const ENCODINGS: [&str; 5] = ["identity", "gzip", "br", "zstd", "deflate"];
 
 /// Refuses what cannot be a request of ours by its headers alone.
 pub fn check_headers(head: &HttpRequest, max_body_bytes: usize) -> Result<(), Refusal> {
@@ -24,12 +23,7 @@ pub fn check_headers(head: &HttpRequest, max_body_bytes: usize) -> Result<(), Re
             return Err(Refusal::with_message(ApiErrorCode::UnsupportedMediaType, message));
         }
     }
-    if let Some(encoding) = headers.get("content-encoding") {
-        let known = encoding.to_str().is_ok_and(|text| ENCODINGS.contains(&text.trim().to_ascii_lowercase().as_str()));
-        if !known {
-            return Err(ApiErrorCode::UnsupportedEncoding.into());
-        }
-    }
+    encoding_of(head)?;
     let declared = text("content-length").and_then(|length| length.parse::<u64>().ok());
     if declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > max_body_bytes)) {
         return Err(too_large(max_body_bytes));
@@ -39,7 +33,36 @@ pub fn check_headers(head: &HttpRequest, max_body_bytes: usize) -> Result<(), Re
 
 /// Reads the whole body, decompressed, under the limit for its size and the one for gaps between its parts.
 pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings) -> Result<Bytes, Refusal> {
-    let mut parts = Decompress::from_headers(payload, head.headers());
+    let body = gather(payload, settings).await?;
+    let limit = settings.max_body_bytes;
+    let Some(encoding) = encoding_of(head)? else { return Ok(body) };
+    // Not on this thread: a few kilobytes may become many megabytes, and other requests wait here.
+    let decoded = tokio::task::spawn_blocking(move || encoding.decode(&body, limit)).await;
+    match decoded {
+        Ok(Ok(decoded)) => Ok(decoded),
+        Ok(Err(DecodeError::TooLarge)) => Err(too_large(limit)),
+        Ok(Err(DecodeError::Damaged)) => {
+            let message = "the request body is not what its content-encoding says";
+            Err(Refusal::with_message(ApiErrorCode::InvalidRequest, message))
+        }
+        Err(_) => Err(ApiErrorCode::InternalError.into()),
+    }
+}
+
+/// `None` for a body that is sent as it is.
+fn encoding_of(head: &HttpRequest) -> Result<Option<Encoding>, Refusal> {
+    let mut encodings = head.headers().get_all("content-encoding");
+    let Some(encoding) = encodings.next() else { return Ok(None) };
+    let text = encoding.to_str().unwrap_or_default().trim();
+    match Encoding::parse(text) {
+        _ if encodings.next().is_some() => Err(ApiErrorCode::UnsupportedEncoding.into()),
+        Some(encoding) => Ok(Some(encoding)),
+        None if text.eq_ignore_ascii_case("identity") => Ok(None),
+        None => Err(ApiErrorCode::UnsupportedEncoding.into()),
+    }
+}
+
+async fn gather(mut parts: Payload, settings: &ProxySettings) -> Result<Bytes, Refusal> {
     let gap = settings.body_gap.get();
     // Most bodies come in one part and are never copied.
     let mut first: Option<Bytes> = None;

@@ -2,6 +2,7 @@
 
 mod body;
 mod credential;
+mod encoding;
 mod models;
 pub mod own_key;
 mod rights;
@@ -12,6 +13,7 @@ use std::{rc::Rc, time::Instant};
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
 use maas_llm::{error::ApiErrorCode, request::RequestFields};
 use maas_types::Operation;
+use maas_web::middleware::Unrouted;
 
 pub use send::{Outgoing, Reply, Sent, send};
 
@@ -39,7 +41,7 @@ pub async fn answer(worker: &Rc<Worker>, head: &HttpRequest, payload: Payload) -
     };
     let endpoint = endpoint(head.path());
     let answered = match endpoint {
-        Endpoint::Health => Ok(health(worker)),
+        Endpoint::Health => Ok(health(worker, &incoming.request_id)),
         Endpoint::Inference(operation) if head.method() == Method::POST => {
             inference(worker, &incoming, operation, payload).await
         }
@@ -54,7 +56,11 @@ pub async fn answer(worker: &Rc<Worker>, head: &HttpRequest, payload: Payload) -
             let metrics = &worker.shared.metrics;
             metrics.request_without_model(operation, refusal.code.outcome(), refusal.code.code());
         }
-        refusal.render(&incoming.request_id)
+        let mut response = refusal.render(&incoming.request_id);
+        if endpoint == Endpoint::Unknown {
+            response.extensions_mut().insert(Unrouted);
+        }
+        response
     })
 }
 
@@ -115,9 +121,10 @@ fn is_read(head: &HttpRequest) -> bool {
     matches!(*head.method(), Method::GET | Method::HEAD)
 }
 
-fn health(worker: &Worker) -> HttpResponse {
-    if worker.shared.draining.is_cancelled() {
-        return HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": "draining"}));
-    }
-    HttpResponse::Ok().json(serde_json::json!({"status": "OK"}))
+fn health(worker: &Worker, request_id: &str) -> HttpResponse {
+    let (mut response, status) = match worker.shared.draining.is_cancelled() {
+        true => (HttpResponse::ServiceUnavailable(), "draining"),
+        false => (HttpResponse::Ok(), "OK"),
+    };
+    response.insert_header(("x-request-id", request_id)).json(serde_json::json!({"status": status}))
 }

@@ -10,7 +10,7 @@ use crate::{refusal::Refusal, state::ModelEntry, worker::Worker};
 
 pub async fn list(worker: &Worker, incoming: &Incoming<'_>) -> Result<HttpResponse, Refusal> {
     let caller = credential::check(&worker.shared, incoming.head).await?;
-    let models = worker.shared.state.models();
+    let models = rights::known_models(&worker.shared)?;
     let callable = models.iter().filter(|model| rights::may_call(&caller, model));
     let list = ModelList::new(callable.map(|model| to_wire(model)).collect());
     Ok(HttpResponse::Ok().insert_header(("x-request-id", incoming.request_id.as_str())).json(list))

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::Guard;
+use maas_events::Bucket;
 use maas_llm::error::ApiErrorCode;
 use maas_types::Operation;
 
@@ -9,13 +11,13 @@ use super::credential::Caller;
 use crate::{
     metrics::AuthReason,
     refusal::Refusal,
-    state::{ModelEntry, UpstreamEntry},
+    state::{ModelEntry, UpstreamEntry, model::ModelTable},
     worker::Shared,
 };
 
 /// The model, and the revision of the catalogue that it was found in.
 pub fn check(shared: &Shared, caller: &Caller, name: &str) -> Result<(Arc<ModelEntry>, u64), Refusal> {
-    let models = shared.state.models();
+    let models = known_models(shared)?;
     let model = models.get(name).filter(|model| model.enabled).ok_or_else(|| not_found(name))?;
     if !may_call(caller, model) {
         shared.metrics.auth_refused(AuthReason::ModelNotAllowed);
@@ -27,6 +29,14 @@ pub fn check(shared: &Shared, caller: &Caller, name: &str) -> Result<(Arc<ModelE
         return Err(Refusal::with_message(ApiErrorCode::ModelNotAllowed, message));
     }
     Ok((model.clone(), models.revision))
+}
+
+/// The models, once they are all here: before that nothing can be said about one that is missing.
+pub fn known_models(shared: &Shared) -> Result<Guard<Arc<ModelTable>>, Refusal> {
+    if !shared.applier.has_caught_up(Bucket::Models) {
+        return Err(ApiErrorCode::KeyStateUnavailable.into());
+    }
+    Ok(shared.state.models())
 }
 
 /// May call = enabled ∧ not restricted ∧ in the key's list if it names any. Subscriptions and plans join here.
@@ -44,7 +54,7 @@ pub fn candidates(model: &ModelEntry, operation: Operation) -> Result<Vec<Arc<Up
     Ok(candidates)
 }
 
-pub fn not_found(name: &str) -> Refusal {
+fn not_found(name: &str) -> Refusal {
     let shown: String = name.chars().filter(|c| !c.is_control()).take(256).collect();
     Refusal::with_message(
         ApiErrorCode::ModelNotFound,

@@ -78,3 +78,43 @@ impl CredentialSource {
             .map_err(|source| CredentialError::File { path: path.to_owned(), source })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn read(folder: &std::path::Path, source: Source) -> Result<Option<HeaderValue>, CredentialError> {
+        let variables = vec!["PATH".to_owned(), "PEPPER".to_owned()];
+        let source_of_all = CredentialSource { variables, folder: folder.to_owned(), sealing: None };
+        source_of_all.authorization(&Credential { source: Some(source) }, "")
+    }
+
+    #[test]
+    fn files_are_read_inside_their_folder_only() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("inside")).unwrap();
+        std::fs::write(folder.path().join("outside"), "secret\n").unwrap();
+        std::fs::write(folder.path().join("inside/key"), "secret\n").unwrap();
+        let inside = folder.path().join("inside");
+        let value = read(&inside, Source::File("key".to_owned())).unwrap().unwrap();
+        assert!(value == "Bearer secret" && value.is_sensitive());
+        let absolute = inside.join("key").to_string_lossy().into_owned();
+        for path in ["../outside".to_owned(), "x/../../outside".to_owned(), absolute] {
+            let refused = read(&inside, Source::File(path));
+            assert!(matches!(refused, Err(CredentialError::FileNotAllowed(_))), "{refused:?}");
+        }
+        let no_folder = read(std::path::Path::new(""), Source::File("key".to_owned()));
+        assert!(matches!(no_folder, Err(CredentialError::FileNotAllowed(_))));
+    }
+
+    #[test]
+    fn settings_of_our_own_are_never_credentials() {
+        let folder = std::path::Path::new("");
+        assert!(read(folder, Source::EnvironmentVariable("PATH".to_owned())).unwrap().is_some());
+        for name in ["MAAS__PROXY__PEPPER", "HOME"] {
+            let refused = read(folder, Source::EnvironmentVariable(name.to_owned()));
+            assert!(matches!(refused, Err(CredentialError::VariableNotAllowed(_))), "{name}");
+        }
+    }
+}

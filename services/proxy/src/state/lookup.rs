@@ -55,6 +55,11 @@ impl KeyLookups {
             return Ok(None);
         };
         self.applier.apply(Bucket::Keys, vec![key.encode_to_vec().into()]);
-        Ok(self.state.keys.get(&public_id))
+        let found = self.state.keys.get(&public_id);
+        if found.is_none() {
+            // Deleted, or of a form that this version does not understand: asking again would not help.
+            self.unknown.insert(public_id, ());
+        }
+        Ok(found)
     }
 }

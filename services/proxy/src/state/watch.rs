@@ -136,8 +136,7 @@ pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, process: &Process
             check.set_ok();
         }
         let (bus, applier) = (bus.clone(), applier.clone());
-        let soft_stop = process.lifecycle.hard_stop().clone();
-        let stopping = process.lifecycle.soft_stop().clone();
+        let soft_stop = process.lifecycle.soft_stop().clone();
         process.lifecycle.spawn(format!("proxy {} watch", bucket.as_str()), async move {
             let mut watch = bus.watch_state(bucket);
             let mut heartbeat = tokio::time::interval(Duration::from_secs(5));
@@ -154,7 +153,6 @@ pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, process: &Process
                         applier.note_complete(bucket);
                     },
                     () = soft_stop.cancelled() => return Ok(()),
-                    () = stopping.cancelled() => return Ok(()),
                 }
             }
         });

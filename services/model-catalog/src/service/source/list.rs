@@ -8,9 +8,10 @@ use crate::domain::{
     credential::CredentialInput,
     glob,
     model::ModelKind,
-    model_fields::ModelFields,
+    model_fields::{MAX_ENTRY, ModelFields},
     price::PriceInput,
     source::{OfferedModel, OfferedPrice, Source},
+    text::check_text,
     upstream::{UpstreamFields, parse_base_url},
 };
 
@@ -79,7 +80,7 @@ fn offer(source: &Source, listed: UpstreamModel) -> OfferedModel {
     };
     let first = ModelFields {
         kind: Some(kind_of(listed.kind)),
-        owner: listed.owned_by.filter(|owner| owner.chars().count() <= 63),
+        owner: listed.owned_by.filter(|owner| is_usable_owner(owner)),
         provider: Some(source.name.clone()),
         context_length: listed.max_model_len.and_then(|length| u32::try_from(length).ok()),
         ..ModelFields::default()
@@ -93,6 +94,13 @@ fn offer(source: &Source, listed: UpstreamModel) -> OfferedModel {
         upstreams: vec![upstream],
         price: price.map_or(OfferedPrice::None, OfferedPrice::Default),
     }
+}
+
+/// What the API would accept. PostgreSQL would refuse a NUL, and with it everything else that the server lists.
+fn is_usable_owner(owner: &str) -> bool {
+    let mut faults = Vec::new();
+    check_text("", owner, MAX_ENTRY, &mut faults);
+    faults.is_empty()
 }
 
 fn kind_of(guess: ModelKindGuess) -> ModelKind {

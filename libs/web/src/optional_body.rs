@@ -2,9 +2,10 @@
 
 use std::{future::Future, pin::Pin};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use maas_web::{JsonBody, Problem};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::Version};
 use serde::de::DeserializeOwned;
+
+use crate::{body::JsonBody, problem::Problem};
 
 /// Without a body the default of `T`; a body that is there is checked like any other.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ fn is_absent(request: &HttpRequest) -> bool {
     let length = headers.get("content-length").map(|value| value.as_bytes());
     match length {
         Some(length) => length == b"0",
-        None => !headers.contains_key("transfer-encoding") && !headers.contains_key("content-type"),
+        None if headers.contains_key("transfer-encoding") => false,
+        // HTTP/1.1 frames a body with one of the two headers; HTTP/2 needs neither.
+        None => request.version() <= Version::HTTP_11 || !headers.contains_key("content-type"),
     }
 }

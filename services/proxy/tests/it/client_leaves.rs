@@ -1,0 +1,91 @@
+//! Clients that leave: the upstream is told, and what was produced is booked.
+
+use std::time::{Duration, Instant};
+
+use maas_events::usage::Quality;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn in_mid_stream_the_upstream_is_cancelled_and_what_was_relayed_is_booked() {
+    let world = World::start().await;
+    let mut connection = world.stream("chat", "fault-stall").id("gone").open().await;
+    connection.until("rivers").await;
+    let left = Instant::now();
+    drop(connection);
+    world.upstream_counts(|counters| counters.cancelled == 1).await;
+    assert!(left.elapsed() < Duration::from_secs(1), "{:?}", left.elapsed());
+    let event = world.event("gone").await;
+    assert_eq!((event.outcome.as_str(), event.error_code.as_str()), ("client_cancelled", "client_cancelled"));
+    assert_eq!(event.quality(), Quality::Estimated);
+    // "steady rivers " are 14 bytes.
+    assert_eq!(event.tokens.unwrap().output, 4);
+    assert!(event.tokens.unwrap().input > 0 && event.cost_nanos > 0);
+}
+
+#[tokio::test]
+async fn running_usage_makes_it_partial() {
+    let world = World::start().await;
+    let mut connection = world.stream("chat", "fault-stall+usage-cumulative").id("gone").open().await;
+    connection.until("rivers").await;
+    drop(connection);
+    let event = world.event("gone").await;
+    assert_eq!((event.outcome.as_str(), event.quality()), ("client_cancelled", Quality::Partial));
+    assert_eq!(event.tokens.unwrap().input, 5);
+}
+
+#[tokio::test]
+async fn while_a_whole_answer_is_awaited_the_upstream_is_cancelled() {
+    let world = World::start().await;
+    let connection = world.chat("chat", "delay-60000").id("gone").open().await;
+    world.upstream_counts(|counters| counters.input_tokens == 5).await;
+    drop(connection);
+    world.upstream_counts(|counters| counters.cancelled == 1).await;
+    let event = world.event("gone").await;
+    assert_eq!((event.outcome.as_str(), event.status, event.upstream.as_str()), ("client_cancelled", 0, "first"));
+}
+
+#[tokio::test]
+async fn while_a_stream_waits_behind_pings_the_upstream_is_cancelled() {
+    let world = World::with_settings(|settings| settings.ping_interval = crate::world::SHORTLY).await;
+    let mut connection = world.stream("chat", "delay-60000").id("gone").open().await;
+    connection.until(": ping").await;
+    drop(connection);
+    world.upstream_counts(|counters| counters.cancelled == 1).await;
+    let event = world.event("gone").await;
+    assert_eq!((event.outcome.as_str(), event.quality(), event.cost_nanos), ("client_cancelled", Quality::None, 0));
+}
+
+#[tokio::test]
+async fn right_after_done_it_is_a_success() {
+    let world = World::start().await;
+    for number in 0..5 {
+        let id = format!("done-{number}");
+        let mut connection = world.stream("chat", "").id(&id).open().await;
+        connection.until("[DONE]").await;
+        drop(connection);
+        let event = world.event(&id).await;
+        assert_eq!((event.outcome.as_str(), event.quality()), ("success", Quality::Exact));
+    }
+}
+
+#[tokio::test]
+async fn at_the_finish_reason_the_usage_is_still_read() {
+    let world = World::start().await;
+    let (relay, usage_gate) = crate::world::gated_relay(world.upstream.address(), "\"choices\":[],").await;
+    let model =
+        crate::fixtures::model("gated", vec![crate::fixtures::upstream(&format!("http://{relay}/v1"), "sim-chat")]);
+    world.deliver(crate::fixtures::model_delivery(&model)).await;
+    let request = world.get("/v1/models/gated").key(world.key.expose());
+    world.eventually_answers(request, |answer| answer.status == 200).await;
+
+    let mut connection = world.stream("gated", "").id("early").open().await;
+    connection.until("\"finish_reason\":\"length\"").await;
+    drop(connection);
+    // The proxy has noticed once it shows that it serves others; the usage comes only then.
+    world.chat("chat", "").send().await;
+    usage_gate.notify_one();
+    let event = world.event("early").await;
+    assert_eq!((event.outcome.as_str(), event.quality()), ("success", Quality::Exact));
+    assert_eq!((event.tokens.unwrap().input, event.tokens.unwrap().output), (5, 4));
+}
