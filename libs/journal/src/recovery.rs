@@ -6,7 +6,8 @@
 //! quarantine, what is intact in it is used, and what is missing is named.
 //!
 //! If a segment cannot be read or has a newer format, the scan fails and changes nothing; the files stay. Segments are
-//! read one at a time; memory holds the open requests and the ids that were settled for another source.
+//! read one at a time; memory holds the open requests, the ids that were settled for another source, and those that
+//! the last segment settled.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
