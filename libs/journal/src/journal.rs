@@ -112,10 +112,16 @@ impl Journal {
         self.shared.source(source)?.take_settled(max, self.shared.storage.as_ref())
     }
 
-    /// The settled records `first..=last` from disk, for a resend; those already forgotten are missing. All of the
-    /// answer is in memory, so ask in pages.
-    pub fn settled_range(&self, source: SourceId, first: u64, last: u64) -> Result<Vec<SettledRecord>, JournalError> {
-        self.shared.source(source)?.settled_range(first, last, self.shared.storage.as_ref())
+    /// The first `max` of the settled records `first..=last` on disk, for a resend; those already forgotten are
+    /// missing, so an answer that is empty says that nothing is left of the range.
+    pub fn settled_range(
+        &self,
+        source: SourceId,
+        first: u64,
+        last: u64,
+        max: usize,
+    ) -> Result<Vec<SettledRecord>, JournalError> {
+        self.shared.source(source)?.settled_range(first, last, max, self.shared.storage.as_ref())
     }
 
     /// Notes that every sequence up to `committed_through` is committed, and deletes the segments that nobody needs any

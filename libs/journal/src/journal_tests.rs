@@ -87,7 +87,7 @@ fn records_beyond_the_memory_bound_are_read_back_in_order() {
         taken.extend(sequences(&journal, worker.source_id(), 7));
     }
     assert_eq!(taken, (1..=40).collect::<Vec<_>>());
-    let resent = journal.settled_range(worker.source_id(), 13, 17).unwrap();
+    let resent = journal.settled_range(worker.source_id(), 13, 17, 100).unwrap();
     assert_eq!(resent.iter().map(|r| r.payload.as_ref()).collect::<Vec<_>>(), [b"13", b"14", b"15", b"16", b"17"]);
 }
 
@@ -103,7 +103,10 @@ fn segments_go_under_the_watermark_and_not_before() {
     assert_eq!(disk.files().len(), before);
     journal.forget(worker.source_id(), 15).unwrap();
     assert!(disk.files().len() < before && disk.files().len() > 1);
-    assert_eq!(journal.settled_range(worker.source_id(), 16, 30).unwrap().len(), 15);
+    assert_eq!(journal.settled_range(worker.source_id(), 16, 30, 100).unwrap().len(), 15);
+    assert_eq!(journal.settled_range(worker.source_id(), 1, 5, 100).unwrap(), []);
+    let retained = journal.settled_range(worker.source_id(), 1, 30, 2).unwrap();
+    assert!(retained.len() == 2 && retained[0].sequence > 5, "what is forgotten is passed over");
     assert_eq!(journal.stats().events, 15);
     journal.forget(worker.source_id(), 30).unwrap();
     assert_eq!(disk.files().len(), 1, "the segment that is written to stays");
@@ -341,7 +344,7 @@ fn files_survive_a_restart_with_a_torn_tail_and_damage() {
     assert_eq!(recovery.segment_count(), names.len());
     let recovered = recovery.scan().unwrap();
     assert_eq!((recovered[0].torn_tails, recovered[0].damaged_segments), (1, 1));
-    assert_eq!(journal.settled_range(source, 1, 100).unwrap().len(), 11);
+    assert_eq!(journal.settled_range(source, 1, 100, 100).unwrap().len(), 11);
     assert_eq!(std::fs::read_dir(folder.path().join("quarantine")).unwrap().count(), 1);
     let mut worker = journal.worker(0).unwrap();
     for request in &recovered[0].interrupted {

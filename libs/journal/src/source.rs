@@ -164,29 +164,39 @@ impl Source {
         Ok(true)
     }
 
-    /// The records `first..=last` that are still on disk, for a resend; what is gone is missing in the answer.
+    /// The first `max` of the records `first..=last` that are still on disk, for a resend; what is gone is missing in
+    /// the answer.
     pub fn settled_range(
         &self,
         first: u64,
         last: u64,
+        max: usize,
         storage: &dyn Storage,
     ) -> Result<Vec<SettledRecord>, JournalError> {
         // Keeps segments from being deleted meanwhile.
         let _shipping = self.shipping();
         let (names, last) = {
             let state = self.state();
-            let names: Vec<_> =
-                state.segments.iter().filter(|segment| segment.last_sequence >= Some(first)).map(|s| s.name).collect();
-            (names, last.min(state.last_sequence))
+            let last = last.min(state.last_sequence);
+            let mut names = Vec::new();
+            for segment in state.segments.iter().filter(|segment| segment.last_sequence >= Some(first)) {
+                names.push(segment.name);
+                // What follows begins behind it.
+                if segment.last_sequence >= Some(last) {
+                    break;
+                }
+            }
+            (names, last)
         };
         let mut found = VecDeque::new();
         for name in names {
             let from = found.back().map_or(first, |record: &SettledRecord| record.sequence + 1);
-            if from > last {
+            if from > last || found.len() >= max {
                 break;
             }
             self.read_segment(name, from, last, storage, &mut found)?;
         }
+        found.truncate(max);
         Ok(found.into())
     }
 

@@ -180,8 +180,10 @@ fn open_journal(settings: &ProxySettings) -> Result<(Journal, maas_journal::Reco
 
 fn spawn_recovery(journal: &Journal, recovery: maas_journal::Recovery, process: &Process) {
     let journal = journal.clone();
+    let stopping = process.lifecycle.soft_stop().clone();
     process.lifecycle.spawn("journal recovery", async move {
-        let recovered = tokio::task::spawn_blocking(move || recover(&journal, recovery)).await?;
+        let recovered =
+            tokio::task::spawn_blocking(move || recover(&journal, recovery, || stopping.is_cancelled())).await?;
         // The files stay as they are; the operator has to act, and the next start tries again.
         if let Err(error) = recovered {
             tracing::error!(error = %error, "usage of an earlier run could not be taken over");

@@ -30,8 +30,9 @@ impl Default for UsageIngestSettings {
 
 impl Validate for UsageIngestSettings {
     fn validate(&self, faults: &mut Faults) {
-        if !(1..=10_000).contains(&self.batch_events) {
-            faults.add("batch_events", "must be 1 to 10000");
+        // More events of the largest cost in one batch would not fit a row of the rollups.
+        if !(1..=8_000).contains(&self.batch_events) {
+            faults.add("batch_events", "must be 1 to 8000");
         }
         if !(1..=1_000).contains(&self.batch_time.get().as_millis()) {
             faults.add("batch_time", "must be 1ms to 1s: events are visible only when their batch is committed");

@@ -9,5 +9,7 @@ pub mod open_request;
 mod progress;
 pub mod recovery;
 pub mod shipping;
+#[cfg(test)]
+mod shipping_tests;
 
 pub use open_request::{Admission, OpenRequest, Settlement};

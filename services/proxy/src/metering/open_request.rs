@@ -193,21 +193,29 @@ impl OpenRequest {
         self.settled = true;
         let cost = self.cost(&settlement.tokens);
         self.complete_event(settlement, cost);
-        let event = &mut self.event;
-        let settled = self.journal.borrow_mut().settle(
-            self.event_id,
-            |sequence| {
-                event.sequence = sequence;
-                event.encode_to_vec()
-            },
-            Flush::Now,
-        );
+        let mut settled = self.append_settlement();
+        if let Err(JournalError::RecordTooLarge { length }) = &settled {
+            // Everything that varies in size is bounded at admission; should a bound be wrong, the tokens still count.
+            tracing::error!(event.id = %self.event_id, length, "a usage event is stored without labels and attempts");
+            self.event.labels.clear();
+            self.event.attempts.clear();
+            settled = self.append_settlement();
+        }
         if let Err(error) = settled {
             // Kept in memory and written by the next flush that succeeds; admission has stopped meanwhile.
             tracing::error!(event.id = %self.event_id, error = %error, "a settlement could not be written yet");
         }
         self.count(settlement);
         cost
+    }
+
+    fn append_settlement(&mut self) -> Result<u64, JournalError> {
+        let event = &mut self.event;
+        let encode = |sequence| {
+            event.sequence = sequence;
+            event.encode_to_vec()
+        };
+        self.journal.borrow_mut().settle(self.event_id, encode, Flush::Now)
     }
 
     fn complete_event(&mut self, settlement: &Settlement, cost: Nanos) {

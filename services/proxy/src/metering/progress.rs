@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::batch::{Batch, MOST_EVENTS};
+use super::batch::Batch;
 
 /// How far a source is.
 pub struct Progress {
@@ -13,20 +13,24 @@ pub struct Progress {
     pub unsent: VecDeque<Batch>,
     pub shipped_through: u64,
     pub committed_through: u64,
+    /// Committed ranges above it, ascending.
+    pub committed_above: Vec<(u64, u64)>,
     /// When the watermark last moved, or something was shipped with nothing outstanding.
     pub moved_at: Instant,
     resends: u32,
     resending: Option<Resending>,
     pub heartbeats: u64,
+    /// Its last word is on the bus.
     pub closed: bool,
 }
 
-/// A gap that is being closed by resends, batch by batch.
+/// Gaps that are being closed by resends, batch by batch.
 #[derive(Clone, Copy)]
 struct Resending {
-    /// The end of the last resend. Once it is committed the next one goes at once.
+    /// The end of the last resend. Once it is committed, or the journal has nothing of it, the next one goes at once.
     through: u64,
-    /// The end of the gap.
+    nothing_found: bool,
+    /// What was shipped when the round began.
     target: u64,
 }
 
@@ -36,6 +40,7 @@ impl Progress {
             unsent: VecDeque::new(),
             shipped_through: 0,
             committed_through: 0,
+            committed_above: Vec::new(),
             moved_at: Instant::now(),
             resends: 0,
             resending: None,
@@ -46,23 +51,53 @@ impl Progress {
 
     /// Nothing moves, or a resend has just helped.
     pub fn is_stuck(&self, resend_after: Duration) -> bool {
-        if self.shipped_through <= self.committed_through {
-            return false;
-        }
-        let helps = |resending: Resending| (resending.through..resending.target).contains(&self.committed_through);
-        self.resending.is_some_and(helps) || self.moved_at.elapsed() >= resend_after
+        let uncommitted = self.shipped_through > self.committed_through;
+        uncommitted && (self.unfinished().is_some() || self.moved_at.elapsed() >= resend_after)
     }
 
-    /// First and last sequence of the next resend, and its number.
-    pub fn next_resend(&mut self) -> (u64, u64, u32) {
-        let first = self.committed_through + 1;
-        let last = self.shipped_through.min(self.committed_through + MOST_EVENTS as u64);
-        let unfinished = self.resending.filter(|resending| self.committed_through < resending.target);
-        let target = unfinished.map_or(self.shipped_through, |resending| resending.target);
-        self.resending = Some(Resending { through: last, target });
+    /// First and last sequence of the gap to be closed next: behind the last resend if that has helped, else the first
+    /// there is.
+    pub fn next_gap(&mut self) -> (u64, u64) {
+        let unfinished = self.unfinished();
+        let target = unfinished.map_or(self.shipped_through, |round| round.target);
+        let (first, last) = self.gap_behind(unfinished.map_or(0, |round| round.through));
+        self.resending = Some(Resending { through: first, nothing_found: false, target });
+        (first, last.min(target))
+    }
+
+    /// Notes how much of the gap was found in the journal, and gives the number of the resend.
+    pub fn note_resend(&mut self, gap_end: u64, found_through: Option<u64>) -> u32 {
+        if let Some(round) = &mut self.resending {
+            round.through = found_through.unwrap_or(gap_end);
+            round.nothing_found = found_through.is_none();
+        }
         self.resends += 1;
         self.moved_at = Instant::now();
-        (first, last, self.resends)
+        self.resends
+    }
+
+    /// The round of resends, if it can go on and has something left.
+    fn unfinished(&self) -> Option<Resending> {
+        self.resending.filter(|round| {
+            let over = round.nothing_found || self.is_committed(round.through);
+            over && self.gap_behind(round.through).0 <= round.target
+        })
+    }
+
+    fn is_committed(&self, sequence: u64) -> bool {
+        let mut above = self.committed_above.iter();
+        sequence <= self.committed_through || above.any(|(first, last)| (*first..=*last).contains(&sequence))
+    }
+
+    fn gap_behind(&self, sequence: u64) -> (u64, u64) {
+        let mut first = sequence.max(self.committed_through) + 1;
+        for (start, end) in &self.committed_above {
+            if first < *start {
+                return (first, start - 1);
+            }
+            first = first.max(end + 1);
+        }
+        (first, u64::MAX)
     }
 }
 
@@ -76,16 +111,33 @@ mod tests {
     fn a_long_gap_is_closed_batch_by_batch_without_waiting_again() {
         let mut progress = Progress { shipped_through: 1_000, ..Progress::new() };
         assert!(!progress.is_stuck(NEVER) && progress.is_stuck(Duration::ZERO));
-        assert_eq!(progress.next_resend(), (1, 256, 1));
+        assert_eq!(progress.next_gap(), (1, 1_000));
+        assert_eq!(progress.note_resend(1_000, Some(256)), 1);
         assert!(!progress.is_stuck(NEVER), "the resend is not committed yet");
         // Meanwhile traffic goes on; what is new is not part of the gap.
         progress.shipped_through = 1_100;
-        for (committed, next) in [(256, (257, 512, 2)), (512, (513, 768, 3)), (768, (769, 1_024, 4))] {
+        for (committed, through) in [(256, 512), (512, 768), (768, 1_000)] {
             progress.committed_through = committed;
             assert!(progress.is_stuck(NEVER));
-            assert_eq!(progress.next_resend(), next);
+            assert_eq!(progress.next_gap(), (committed + 1, 1_000));
+            progress.note_resend(1_000, Some(through));
+            assert!(!progress.is_stuck(NEVER));
         }
-        progress.committed_through = 1_024;
+        progress.committed_through = 1_000;
         assert!(!progress.is_stuck(NEVER));
+    }
+
+    #[test]
+    fn what_is_gone_or_committed_above_the_watermark_is_passed_over() {
+        let mut progress = Progress { shipped_through: 1_000, ..Progress::new() };
+        progress.committed_through = 100;
+        progress.committed_above = vec![(501, 600)];
+        assert_eq!(progress.next_gap(), (101, 500));
+        progress.note_resend(500, None);
+        assert!(progress.is_stuck(NEVER), "there is another gap");
+        assert_eq!(progress.next_gap(), (601, 1_000));
+        progress.note_resend(1_000, Some(1_000));
+        progress.committed_above = vec![(501, 1_000)];
+        assert!(!progress.is_stuck(NEVER), "nothing more can be done at once");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Old settlements need nothing here: the journal makes their sources known, and they are shipped like live ones.
 
+use std::time::Duration;
+
 use maas_events::{
     usage::{Quality, UsageEvent},
     validate::quality_to_wire,
@@ -13,8 +15,12 @@ use prost::Message as _;
 /// The worker number whose journal takes the settlements of earlier boots; worker threads count from 1.
 pub const RECOVERY_WORKER: u32 = 0;
 
-/// Reads what is left (blocking) and settles what was open.
-pub fn recover(journal: &Journal, recovery: Recovery) -> Result<(), JournalError> {
+/// How often a disk that does not take the settlements is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Reads what is left (blocking) and settles what was open. While the disk does not take it, it is tried again until
+/// `stopping`; the files stay as they are, so that nothing is lost by giving up then.
+pub fn recover(journal: &Journal, recovery: Recovery, stopping: impl Fn() -> bool) -> Result<(), JournalError> {
     if recovery.segment_count() == 0 {
         return Ok(());
     }
@@ -40,7 +46,14 @@ pub fn recover(journal: &Journal, recovery: Recovery) -> Result<(), JournalError
             "usage of an earlier run is taken over"
         );
     }
-    worker.flush()
+    while let Err(error) = worker.flush() {
+        if stopping() {
+            return Err(error);
+        }
+        tracing::error!(error = %error, "interrupted requests cannot be settled yet");
+        std::thread::sleep(TRY_AGAIN);
+    }
+    Ok(())
 }
 
 /// The event as it stood at admission, with what its last progress had counted.

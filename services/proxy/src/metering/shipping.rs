@@ -31,6 +31,8 @@ use crate::metrics::ProxyMetrics;
 
 /// An event waits at most so long for company.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How many messages of a source go out before heartbeats and newly found sources have their turn.
+const MOST_BATCHES_PER_LOOK: usize = 64;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
 /// How long the end of a drained process may wait for the last commit; the journal keeps what is left.
@@ -83,6 +85,8 @@ impl Shipper {
         let soft_stop = process.lifecycle.soft_stop().clone();
         process.lifecycle.spawn("usage watermark", async move {
             let mut watermarks = shipper.bus.listen(WATERMARK_SUBJECT).await?;
+            // One for all turns: what is heard of other proxies must not begin its wait anew.
+            let mut all_forgotten = std::pin::pin!(shipper.all_forgotten(&soft_stop));
             loop {
                 tokio::select! {
                     heard = watermarks.recv() => match heard {
@@ -91,7 +95,7 @@ impl Shipper {
                     },
                     () = hard_stop.cancelled() => return Ok(()),
                     // The shipping task needs it to the end of the drain.
-                    () = shipper.all_forgotten(&soft_stop) => return Ok(()),
+                    () = &mut all_forgotten => return Ok(()),
                 }
             }
         });
@@ -121,10 +125,14 @@ impl Shipper {
 
     /// Sends everything of a source that is settled and was not sent, then what must be sent again.
     async fn ship(&self, source: SourceId) {
-        loop {
+        let mut all_sent = false;
+        for _ in 0..MOST_BATCHES_PER_LOOK {
             let batch = match self.next_batch(source) {
                 Ok(Some(batch)) => batch,
-                Ok(None) => break,
+                Ok(None) => {
+                    all_sent = true;
+                    break;
+                }
                 Err(error) => {
                     tracing::error!(source = %source, error = %error, "the journal cannot be read");
                     return;
@@ -133,17 +141,24 @@ impl Shipper {
             if !self.deliver(source, &batch).await {
                 return;
             }
-            self.progress(source, |progress| {
+            let more = self.progress(source, |progress| {
                 if progress.shipped_through <= progress.committed_through {
                     progress.moved_at = Instant::now();
                 }
                 progress.shipped_through = progress.shipped_through.max(batch.last);
                 progress.unsent.pop_front();
+                !progress.unsent.is_empty()
             });
             self.metrics.events_published.inc_by(batch.events);
+            // Under load something has always settled meanwhile: it waits for company until the next look.
+            if !more && batch.events < MOST_EVENTS as u64 {
+                break;
+            }
         }
         self.resend_if_stuck(source).await;
-        self.close_if_ended(source).await;
+        if all_sent {
+            self.close_if_ended(source).await;
+        }
     }
 
     /// The first batch that waits; it stays the first until it is delivered.
@@ -191,15 +206,24 @@ impl Shipper {
         if !self.progress(source, |progress| progress.is_stuck(self.resend_after)) {
             return;
         }
-        let (first, last, attempt) = self.progress(source, Progress::next_resend);
-        tracing::warn!(source = %source, first, last, "usage events are not committed and are sent again");
-        let records = match self.journal.settled_range(source, first, last) {
+        let (first, last) = self.progress(source, Progress::next_gap);
+        let records = match self.journal.settled_range(source, first, last, MOST_EVENTS) {
             Ok(records) => records,
             Err(error) => {
                 tracing::error!(source = %source, error = %error, "the journal cannot be read");
                 return;
             }
         };
+        let resent = records.last().map(|record| record.sequence);
+        match resent {
+            Some(last) => {
+                tracing::warn!(source = %source, first, last, "usage events are not committed and are sent again")
+            }
+            None => {
+                tracing::error!(source = %source, first, last, "usage events are not committed and not in the journal")
+            }
+        }
+        let attempt = self.progress(source, |progress| progress.note_resend(last, resent));
         for batch in batches_of(source, records, attempt) {
             if !self.deliver(source, &batch).await {
                 return;
@@ -212,7 +236,14 @@ impl Shipper {
     async fn ask_for_watermark(&self, source: SourceId) -> bool {
         let query = WatermarkQuery { sources: vec![source.to_string()] };
         let answer = self.bus.ask(WATERMARK_QUERY_SUBJECT, query.encode_to_vec().into(), ASK_WITHIN).await;
-        answer.map(|answer| self.heard(answer)).is_ok()
+        match answer.ok().and_then(|answer| Watermarks::decode(answer).ok()) {
+            Some(watermarks) => {
+                self.take_in(watermarks);
+                true
+            }
+            // Nobody there, or ingest cannot read its own books: sending again would not help.
+            None => false,
+        }
     }
 
     /// A source that will say no more says so once, and is forgotten when all of it is committed.
@@ -221,21 +252,27 @@ impl Shipper {
         if !status.sealed || status.open_requests > 0 {
             return;
         }
-        let (closed, committed) = self
-            .progress(source, |progress| (std::mem::replace(&mut progress.closed, true), progress.committed_through));
-        if !closed && status.last_sequence > 0 {
+        let (closed, announced) = self.progress(source, |progress| (progress.closed, progress.heartbeats > 0));
+        // Of an earlier boot nobody knows here whether it announced itself before its first settlement.
+        let known_outside = status.last_sequence > 0 || announced || source.boot != self.journal.boot();
+        if !closed && known_outside {
             let close = Body::Close(Close { last_sequence: status.last_sequence });
             if !self.tell(source, format!("{source}:close"), close).await {
-                self.progress(source, |progress| progress.closed = false);
                 return;
             }
         }
+        let committed = self.progress(source, |progress| {
+            progress.closed = true;
+            progress.committed_through
+        });
         if committed >= status.last_sequence {
             self.forget(source, committed);
         }
     }
 
     async fn heartbeat(&self, source: SourceId) {
+        // Read first: a request that is admitted in between must not be older than what this heartbeat vouches for.
+        let sent_at = self.clock.now();
         let Some(status) = self.journal.status(source) else { return };
         // A source that has nothing to tell is not announced.
         if status.sealed || (status.last_sequence == 0 && status.open_requests == 0) {
@@ -249,7 +286,7 @@ impl Shipper {
             last_sequence: status.last_sequence,
             open_requests: status.open_requests as u64,
             oldest_open_admission_ms: status.oldest_open_admission.map_or(0, |time| time.unix_ms()),
-            sent_at_ms: self.clock.now().unix_ms(),
+            sent_at_ms: sent_at.unix_ms(),
         };
         // One that is lost is followed by the next.
         self.tell(source, format!("{source}:h{number}"), Body::Heartbeat(heartbeat)).await;
@@ -267,25 +304,39 @@ impl Shipper {
     }
 
     /// Takes in watermarks; those of other proxies are not ours to know.
-    fn heard(&self, payload: Bytes) {
-        let Ok(watermarks) = Watermarks::decode(payload) else { return };
+    pub(super) fn heard(&self, payload: Bytes) {
+        match Watermarks::decode(payload) {
+            Ok(watermarks) => self.take_in(watermarks),
+            Err(error) => tracing::warn!(error = %error, "a watermark cannot be read"),
+        }
+    }
+
+    fn take_in(&self, watermarks: Watermarks) {
         for watermark in watermarks.sources {
             let Ok(source) = watermark.source.parse::<SourceId>() else { continue };
-            if self.journal.status(source).is_none() {
-                continue;
-            }
-            self.progress(source, |progress| {
+            let Some(status) = self.journal.status(source) else { continue };
+            let closed = self.progress(source, |progress| {
                 if watermark.committed_through != progress.committed_through {
                     progress.moved_at = Instant::now();
                 }
                 progress.committed_through = watermark.committed_through;
+                progress.committed_above = watermark.above.iter().map(|range| (range.first, range.last)).collect();
+                progress.closed
             });
-            self.forget(source, watermark.committed_through);
+            // A source that has ended says its last word before it is forgotten.
+            if closed || !status.sealed {
+                self.forget(source, watermark.committed_through);
+            }
         }
     }
 
     fn forget(&self, source: SourceId, committed_through: u64) {
-        if let Err(error) = self.journal.forget(source, committed_through) {
+        let forgotten = self.journal.forget(source, committed_through);
+        // A watermark that was heard twice finds nothing left to forget.
+        if let Err(error) = forgotten.or_else(|error| match error {
+            JournalError::UnknownSource { .. } => Ok(()),
+            other => Err(other),
+        }) {
             tracing::warn!(source = %source, error = %error, "committed segments stay in the journal for now");
         }
         if self.journal.status(source).is_none() {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Not a protobuf message: while nothing can be said, the asker must not read zeros.
-const NOTHING_TO_SAY: &[u8] = &[0xff];
+pub(super) const NOTHING_TO_SAY: &[u8] = &[0xff];
 
 #[derive(Debug, thiserror::Error)]
 enum NoAnswer {

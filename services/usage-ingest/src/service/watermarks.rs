@@ -8,22 +8,25 @@ use maas_events::usage::{WatermarkQuery, Watermarks};
 use maas_store::{Database, StoreError};
 use prost::Message as _;
 
+use super::key_usage::NOTHING_TO_SAY;
 use crate::{events::watermark_to_wire, store};
 
 /// The most sources of one question; a proxy has one per worker, and those of the boot before.
 const MAX_SOURCES: usize = 1_000;
 
-/// Sources that are not known, and all of them while the database is away, are not in the answer: a producer keeps what
-/// it was not told to be committed.
+/// Sources that are not known are not in the answer: a producer keeps what it was not told to be committed, and sends it
+/// again. While the database is away the answer is one that cannot be decoded: sending again would not help then.
 pub fn responder(database: Database) -> Responder {
     Arc::new(move |question| {
         let database = database.clone();
         Box::pin(async move {
-            let answer = answer(&database, question).await.unwrap_or_else(|error| {
-                tracing::warn!(error.message = %error, "a question for watermarks was not answered");
-                Watermarks::default()
-            });
-            answer.encode_to_vec().into()
+            match answer(&database, question).await {
+                Ok(watermarks) => watermarks.encode_to_vec().into(),
+                Err(error) => {
+                    tracing::warn!(error.message = %error, "a question for watermarks was not answered");
+                    Bytes::from_static(NOTHING_TO_SAY)
+                }
+            }
         })
     })
 }
