@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn each_lie_is_named() {
-        let cases: [(&str, fn(&mut UsageEvent)); 7] = [
+        type Lie = fn(&mut UsageEvent);
+        let cases: [(&str, Lie); 7] = [
             ("id", |event| event.id = vec![1; 16].into()),
             ("sequence", |event| event.sequence = 0),
             ("time", |event| event.admitted_at_ms += 1),

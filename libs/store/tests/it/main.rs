@@ -63,7 +63,7 @@ async fn sqlite() -> World {
 
 async fn postgres() -> World {
     let test_database = Postgres::shared().await.unwrap().database().await.unwrap();
-    let database = connect(DatabaseUrl::parse(&test_database.url()).unwrap()).await;
+    let database = connect(DatabaseUrl::parse(test_database.url()).unwrap()).await;
     World { database, _folder: tempfile::tempdir().unwrap(), _postgres: Some(test_database) }
 }
 
