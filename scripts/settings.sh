@@ -60,6 +60,12 @@ journal_dir = "$STATE_DIR/journal/$1"
 pepper_file = "$SECRETS_DIR/pepper"
 encryption_key_file = "$SECRETS_DIR/encryption-key"
 allow_loopback_upstreams = true
+
+[proxy.state_sources]
+auth_url = "http://127.0.0.1:$(internal_port auth)"
+key_management_url = "http://127.0.0.1:$(internal_port key-management)"
+model_catalog_url = "http://127.0.0.1:$(internal_port model-catalog)"
+internal_token_file = "$SECRETS_DIR/internal-token"
 TOML
         ;;
     esac

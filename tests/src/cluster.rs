@@ -74,14 +74,19 @@ impl Cluster {
         let auth = Program::start("auth", folder.path(), |ports| set_up.auth(ports, "serve")).await?;
         let auth_url = format!("http://127.0.0.1:{}", auth.ports().internal);
         let admin_token = set_up.bootstrap(auth.ports()).await?;
-        let (key_management, model_catalog, usage_ingest, first_proxy, second_proxy) = tokio::try_join!(
+        let (key_management, model_catalog, usage_ingest) = tokio::try_join!(
             Program::start("key-management", folder.path(), |ports| set_up.key_management(ports, "serve", &auth_url)),
             Program::start("model-catalog", folder.path(), |ports| {
                 set_up.model_catalog(ports, "serve", &auth_url, &catalog_file)
             }),
             Program::start("usage-ingest", folder.path(), |ports| set_up.usage_ingest(ports, "serve", &auth_url)),
-            Program::start("proxy-1", folder.path(), |ports| set_up.proxy(ports, "journal-1")),
-            Program::start("proxy-2", folder.path(), |ports| set_up.proxy(ports, "journal-2")),
+        )?;
+        let internal_url = |program: &Program| format!("http://127.0.0.1:{}", program.ports().internal);
+        let (keys_url, catalog_url) = (internal_url(&key_management), internal_url(&model_catalog));
+        let owners = [auth_url.as_str(), &keys_url, &catalog_url];
+        let (first_proxy, second_proxy) = tokio::try_join!(
+            Program::start("proxy-1", folder.path(), |ports| set_up.proxy(ports, "journal-1", owners)),
+            Program::start("proxy-2", folder.path(), |ports| set_up.proxy(ports, "journal-2", owners)),
         )?;
         let cluster = Self {
             auth,
@@ -262,8 +267,14 @@ impl SetUp<'_> {
         self.control("maas-usage-ingest", ports, command).set("MAAS__SERVICES__AUTH_INTERNAL_URL", auth_url)
     }
 
-    fn proxy(&self, ports: Ports, journal: &str) -> ProgramSpec {
+    /// `owners`: the internal addresses of auth, key-management and model-catalog.
+    fn proxy(&self, ports: Ports, journal: &str, owners: [&str; 3]) -> ProgramSpec {
+        let [auth, key_management, model_catalog] = owners;
         self.common("maas-proxy", ports, "serve")
+            .set("MAAS__PROXY__STATE_SOURCES__AUTH_URL", auth)
+            .set("MAAS__PROXY__STATE_SOURCES__KEY_MANAGEMENT_URL", key_management)
+            .set("MAAS__PROXY__STATE_SOURCES__MODEL_CATALOG_URL", model_catalog)
+            .set("MAAS__PROXY__STATE_SOURCES__INTERNAL_TOKEN", &self.secrets.internal_token)
             .set("MAAS__PROXY__JOURNAL_DIR", self.folder.join(journal).display().to_string())
             .set("MAAS__PROXY__PEPPER", &self.secrets.pepper)
             .set("MAAS__PROXY__ENCRYPTION_KEY", &self.secrets.encryption_key)

@@ -52,5 +52,7 @@ pub fn routes(services: &mut ServiceConfig) {
 
 /// What only other services may call.
 pub fn internal_routes(services: &mut web::ServiceConfig) {
-    services.route(RESOLVE_PATH, web::post().to(http::resolve_caller::resolve_caller));
+    services
+        .route(RESOLVE_PATH, web::post().to(http::resolve_caller::resolve_caller))
+        .service(http::export_user_states::export_user_states);
 }

@@ -38,12 +38,12 @@ pub fn user_key(user: &User) -> String {
 }
 
 /// The user as the data plane needs to know them.
-pub fn user_state(user: &User) -> Delivery {
+pub fn state_of(user: &User) -> UserState {
     let status = match user.status {
         UserStatus::Active => WireStatus::Active,
         UserStatus::Disabled => WireStatus::Disabled,
     };
-    let state = UserState {
+    UserState {
         id: Bytes::copy_from_slice(user.id.uuid().as_bytes()),
         version: user.version,
         deleted: false,
@@ -54,8 +54,12 @@ pub fn user_state(user: &User) -> Delivery {
         default_team_id: Bytes::new(),
         organisation_id: Bytes::new(),
         cost_centre: String::new(),
-    };
-    let value = state.encode_to_vec().into();
+    }
+}
+
+/// The same, on its way to the state bucket.
+pub fn user_state(user: &User) -> Delivery {
+    let value = state_of(user).encode_to_vec().into();
     Delivery::State { bucket: Bucket::Users, key: user_key(user), version: user.version, value }
 }
 

@@ -75,7 +75,9 @@ impl Proxy {
         };
         let clock = process.clock.clone();
         let applier = Arc::new(watch::Applier::new(state.clone(), metrics.clone(), credentials, clock.clone()));
-        watch::spawn_watchers(&bus, &applier, process);
+        let checks = watch::register_checks(process);
+        state::load::spawn(&settings.state_sources, &applier, &checks, process).context("the state's client")?;
+        watch::spawn_watchers(&bus, &applier, &checks, process);
         let resend_after = settings.resend_after.get();
         Shipper::new(journal.clone(), bus.clone(), metrics.clone(), clock.clone(), resend_after).spawn(process);
         spawn_recovery(&journal, recovery, process);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use maas_events::Bucket;
 use maas_runtime::config::{Faults, HumanDuration, Secret, Validate};
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct ProxySettings {
     /// Folder of the usage journal; one proxy process per folder.
     pub journal_dir: PathBuf,
+    /// Where the owners of the state are; what is not named comes from the bus alone.
+    pub state_sources: StateSources,
     /// Secret that key MACs are made with; the same as key-management's.
     pub pepper: Secret,
     pub pepper_version: u32,
@@ -39,10 +42,54 @@ pub struct ProxySettings {
     pub drain_timeout: HumanDuration,
 }
 
+/// The internal listeners that a new proxy loads its state from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StateSources {
+    /// auth, e.g. `http://auth:8181`.
+    pub auth_url: String,
+    pub key_management_url: String,
+    pub model_catalog_url: String,
+    /// What they accept; the same as their `internal.token`.
+    pub internal_token: Secret,
+}
+
+impl StateSources {
+    /// The whole URL of a bucket's values; `None` if its owner is not named.
+    pub fn url(&self, bucket: Bucket) -> Option<String> {
+        let base = match bucket {
+            Bucket::Users => &self.auth_url,
+            Bucket::Keys => &self.key_management_url,
+            Bucket::Models => &self.model_catalog_url,
+        };
+        let base = base.trim_end_matches('/');
+        (!base.is_empty()).then(|| format!("{base}/internal/v1/state/{}", bucket.as_str()))
+    }
+}
+
+impl Validate for StateSources {
+    fn validate(&self, faults: &mut Faults) {
+        let urls = [
+            ("auth_url", &self.auth_url),
+            ("key_management_url", &self.key_management_url),
+            ("model_catalog_url", &self.model_catalog_url),
+        ];
+        for (name, url) in urls {
+            if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+                faults.add(name, "must be an http:// or https:// URL");
+            }
+        }
+        let any_url = urls.iter().any(|(_, url)| !url.is_empty());
+        if any_url && self.internal_token.expose().len() < 32 {
+            faults.add("internal_token", "must have at least 32 bytes");
+        }
+    }
+}
+
 impl Default for ProxySettings {
     fn default() -> Self {
         Self {
             journal_dir: PathBuf::new(),
+            state_sources: StateSources::default(),
             pepper: Secret::default(),
             pepper_version: 1,
             previous_pepper: Secret::default(),
@@ -70,6 +117,7 @@ impl Validate for ProxySettings {
         if self.pepper.expose().len() < 32 {
             faults.add("pepper", "must have at least 32 bytes");
         }
+        faults.section("state_sources", &self.state_sources);
         if self.previous_pepper.is_set() && self.previous_pepper.expose().len() < 32 {
             faults.add("previous_pepper", "must have at least 32 bytes");
         }

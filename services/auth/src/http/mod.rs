@@ -5,6 +5,7 @@ pub mod create_token;
 pub mod create_user;
 pub mod end_other_sessions;
 pub mod end_session;
+pub mod export_user_states;
 pub mod get_config;
 pub mod get_me;
 pub mod get_signing_keys;

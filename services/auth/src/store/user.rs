@@ -189,7 +189,7 @@ pub async fn list(
     query.all(db).await.map_err(classify)?.into_iter().map(from_db).collect()
 }
 
-/// Every user in the order of ids, a batch at a time, for comparing with the state bucket.
+/// Every user in the order of ids, a batch at a time, for comparing with the state bucket and for the export.
 pub async fn batch_after(db: &impl ConnectionTrait, after: Option<UserId>, size: u64) -> Result<Vec<User>, StoreError> {
     let mut query = Entity::find().order_by_asc(Column::Id).limit(size);
     if let Some(id) = after {

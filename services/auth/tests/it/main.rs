@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod audit;
+mod export_user_states;
 mod migrations;
 mod openapi;
 mod outage;

@@ -10,6 +10,7 @@ use actix_web::{
     test::{TestRequest, call_service, init_service, read_body},
     web,
 };
+use bytes::Bytes;
 use maas_auth::{Auth, AuthSettings, FirstAdmin, generate_signing_key};
 use maas_bus::{InProcessBus, SharedBus};
 use maas_runtime::{config::Secret, process::Process};
@@ -212,6 +213,13 @@ impl World {
     }
 
     pub async fn send(&self, request: TestRequest) -> Answer {
+        let (status, headers, bytes) = self.exchange(request).await;
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status, headers, body }
+    }
+
+    /// For answers that are not JSON.
+    pub async fn exchange(&self, request: TestRequest) -> (StatusCode, HeaderMap, Bytes) {
         let web_settings = WebSettings {
             public_origin: self.public_origin.clone(),
             allowed_origins: Vec::new(),
@@ -227,9 +235,7 @@ impl World {
         let app = init_service(app).await;
         let response = call_service(&app, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = read_body(response).await;
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
-        Answer { status, headers, body }
+        (status, headers, read_body(response).await)
     }
 }
 

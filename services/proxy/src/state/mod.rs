@@ -5,6 +5,7 @@
 
 pub mod credential;
 pub mod key;
+pub mod load;
 pub mod lookup;
 pub mod model;
 mod sharded;

@@ -17,7 +17,7 @@ use maas_events::{
     Bucket,
     state::{KeyState, ModelState, UserState},
 };
-use maas_runtime::process::Process;
+use maas_runtime::{process::Process, readiness::CheckHandle};
 use maas_types::Clock;
 
 use super::{KeyGrant, ModelEntry, State, UserEntry, credential::CredentialSource};
@@ -128,13 +128,16 @@ where
     })
 }
 
-/// Spawns a watcher for each bucket, with a readiness check of the bucket's name.
-pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, process: &Process) {
-    for bucket in Bucket::ALL {
-        let check = process.readiness.scoped("proxy").register(bucket.as_str());
-        if applier.has_caught_up(bucket) {
-            check.set_ok();
-        }
+/// A readiness check for each bucket, under its name.
+pub fn register_checks(process: &Process) -> Vec<(Bucket, CheckHandle)> {
+    let readiness = process.readiness.scoped("proxy");
+    Bucket::ALL.map(|bucket| (bucket, readiness.register(bucket.as_str()))).into()
+}
+
+/// Spawns a watcher for each bucket.
+pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, checks: &[(Bucket, CheckHandle)], process: &Process) {
+    for (bucket, check) in checks {
+        let (bucket, check) = (*bucket, check.clone());
         let (bus, applier) = (bus.clone(), applier.clone());
         let soft_stop = process.lifecycle.soft_stop().clone();
         process.lifecycle.spawn(format!("proxy {} watch", bucket.as_str()), async move {

@@ -13,6 +13,7 @@ mod keys;
 mod models;
 mod passing;
 mod shutdown;
+mod state_sources;
 mod streams;
 mod upstream_errors;
 mod usage;
