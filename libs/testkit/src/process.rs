@@ -207,6 +207,7 @@ fn spawn_reaper(child: u32, belongings: Belongings<'_>) -> anyhow::Result<Child>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eventually;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -235,6 +236,10 @@ mod tests {
     async fn a_stopped_process_ends_only_after_it_continues() {
         let mut process = ChildProcess::spawn(shell("exec sleep 60")).unwrap();
         process.signal(Signal::Stop).unwrap();
+        // Of two signals that wait, the kernel delivers the one with the lower number first: that would be the end.
+        let stat = format!("/proc/{}/stat", process.id());
+        let is_stopped = || std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T "));
+        eventually(PATIENCE, || std::future::ready(is_stopped().then_some(()))).await;
         process.signal(Signal::Terminate).unwrap();
         assert!(process.wait(Duration::from_millis(50)).await.is_err());
         process.signal(Signal::Continue).unwrap();
