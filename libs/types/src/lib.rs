@@ -6,6 +6,7 @@
 
 pub mod cidr;
 pub mod id;
+pub mod input;
 pub mod money;
 pub mod page;
 pub mod pricing;

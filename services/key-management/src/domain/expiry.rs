@@ -1,10 +1,9 @@
 //! When a new key expires.
 
+use maas_types::input::InputFault;
 use std::time::Duration;
 
 use maas_types::Timestamp;
-
-use super::fault::InputFault;
 
 /// What the operator allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

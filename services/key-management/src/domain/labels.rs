@@ -1,8 +1,7 @@
 //! Labels: small texts that people sort their keys by.
 
+use maas_types::input::{InputFault, check_text};
 use std::collections::BTreeMap;
-
-use super::{fault::InputFault, text::check_text};
 
 pub type Labels = BTreeMap<String, String>;
 

@@ -2,8 +2,6 @@
 
 pub mod actor;
 pub mod expiry;
-pub mod fault;
 pub mod key;
 pub mod labels;
 pub mod status;
-pub mod text;

@@ -1,3 +1,4 @@
+use maas_types::input::InputFault;
 use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, post, web};
@@ -9,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{actor, body::KeyBody, idempotency::IdempotencyKey, invalid};
 use crate::{
-    domain::{expiry::ExpiryRequest, fault::InputFault},
+    domain::expiry::ExpiryRequest,
     service::{CreateKeyInput, KeyService},
 };
 

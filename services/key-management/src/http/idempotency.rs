@@ -1,5 +1,6 @@
 //! The header `Idempotency-Key`.
 
+use maas_types::input::InputFault;
 use std::future::{Ready, ready};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
@@ -7,7 +8,7 @@ use maas_web::Problem;
 use sha2::{Digest as _, Sha256};
 
 use super::invalid;
-use crate::{domain::fault::InputFault, store::idempotency::IdempotencyHash};
+use crate::store::idempotency::IdempotencyHash;
 
 const MAX_LENGTH: usize = 255;
 

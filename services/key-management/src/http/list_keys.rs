@@ -1,4 +1,5 @@
 use actix_web::{get, web};
+use maas_types::input::{InputFault, MAX_NAME, check_text};
 use maas_types::{Cursor, UserId};
 use maas_web::{PageQuery, Problem, QueryParams, Require, permission::ReadKeys};
 use serde::{Deserialize, Serialize};
@@ -9,11 +10,7 @@ use super::{
     invalid,
 };
 use crate::{
-    domain::{
-        fault::InputFault,
-        labels::is_label_key,
-        text::{MAX_NAME, check_text},
-    },
+    domain::labels::is_label_key,
     service::{KeyService, ListKeysInput},
     store::KeyFilter,
 };

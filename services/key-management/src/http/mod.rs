@@ -15,12 +15,12 @@ pub mod update_key;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use maas_store::StoreError;
 use maas_types::Timestamp;
+use maas_types::input::InputFault;
 use maas_web::{Caller, FieldFault, Problem, ProblemCode, etag, middleware::RequestContext};
 
 use crate::{
     domain::{
         actor::{Actor, ActorKind},
-        fault::InputFault,
         key::Key,
     },
     http::body::KeyBody,

@@ -1,17 +1,15 @@
 use actix_web::{HttpResponse, post, web};
 use maas_types::KeyId;
+use maas_types::input::check_text;
 use maas_web::{OptionalBody, PathParam, Problem, Require, middleware::RequestContext, permission::ManageKeys};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{actor, answer, body::KeyBody, invalid};
-use crate::{
-    domain::{
-        key::StatusChange,
-        text::{MAX_REASON, check_text},
-    },
-    service::KeyService,
-};
+use crate::{domain::key::StatusChange, service::KeyService};
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 500;
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

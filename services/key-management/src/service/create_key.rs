@@ -1,5 +1,6 @@
 //! A new key. Its secret leaves here once, in the answer, and is written nowhere.
 
+use maas_types::input::{InputFault, MAX_DESCRIPTION, check_name, check_text};
 use std::time::Duration;
 
 use maas_keys::{ParsedKey, PlainKey};
@@ -12,11 +13,9 @@ use crate::{
     domain::{
         actor::Actor,
         expiry::ExpiryRequest,
-        fault::InputFault,
         key::{AllowedModels, Key},
         labels::{Labels, check_labels},
         status::StoredStatus,
-        text::{MAX_DESCRIPTION, check_name, check_text},
     },
     store::{self, idempotency::IdempotencyHash},
 };

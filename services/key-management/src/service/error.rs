@@ -3,8 +3,9 @@
 use maas_keys::RandomError;
 use maas_store::StoreError;
 use maas_types::KeyId;
+use maas_types::input::InputFault;
 
-use crate::domain::{fault::InputFault, status::KeyIsRevoked};
+use crate::domain::status::KeyIsRevoked;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {

@@ -1,9 +1,10 @@
 //! From the model names that people write to the public names that keys hold.
 
+use maas_types::input::InputFault;
 use std::collections::BTreeSet;
 
 use super::{directory::ModelDirectory, error::KeyError};
-use crate::domain::{fault::InputFault, key::AllowedModels};
+use crate::domain::key::AllowedModels;
 
 const MAX_MODELS: usize = 500;
 

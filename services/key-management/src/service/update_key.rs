@@ -1,15 +1,14 @@
 //! Editing what people may edit of a key.
 
 use maas_types::KeyId;
+use maas_types::input::{InputFault, MAX_DESCRIPTION, check_name, check_text};
 use maas_web::AccessScope;
 
 use super::{KeyService, change_key::ChangeTarget, error::KeyError, model_names::resolve_models};
 use crate::domain::{
     actor::Actor,
-    fault::InputFault,
     key::{AllowedModels, Key, KeyEdit},
     labels::{Labels, check_labels},
-    text::{MAX_DESCRIPTION, check_name, check_text},
 };
 
 /// `None` leaves a field as it is.

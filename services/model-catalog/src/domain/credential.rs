@@ -1,13 +1,12 @@
 //! What an upstream asks for: a reference that the proxy resolves, or a secret that only leaves here as ciphertext.
 
+use maas_types::input::InputFault;
 use std::path::{Component, Path};
 
 use maas_keys::Sealed;
 use maas_runtime::config::Secret;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 use utoipa::ToSchema;
-
-use super::fault::InputFault;
 
 const MAX_SECRET: usize = 4_096;
 

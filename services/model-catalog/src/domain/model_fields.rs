@@ -1,13 +1,10 @@
 //! What may be said about a model, in a body of the API and in the models file alike: every field may be left out.
 
+use maas_types::input::{InputFault, MAX_DESCRIPTION, check_name, check_text};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{
-    fault::InputFault,
-    model::Model,
-    text::{MAX_DESCRIPTION, check_model_name, check_name, check_text},
-};
+use super::{model::Model, text::check_model_name};
 
 const MAX_ENTRIES: usize = 50;
 pub const MAX_ENTRY: usize = 63;

@@ -15,13 +15,13 @@
 //! The file owns the fields it names: they are put back at each reading. What it does not name belongs to the people
 //! who use the API. A file with any fault changes nothing.
 
+use maas_types::input::InputFault;
 use std::collections::HashSet;
 
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    fault::InputFault,
     model_fields::{ModelFields, with_model_fields},
     price::PriceInput,
     source::{OfferedModel, OfferedPrice},

@@ -1,12 +1,11 @@
 //! Versions of a model's price. A version is never edited: usage that was priced by it must stay explicable.
 
+use maas_types::input::InputFault;
 use std::time::Duration;
 
 use maas_types::{Currency, ModelId, Nanos, PriceId, PriceRates, Timestamp, UserId, pricing::MAX_RATE};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use super::fault::InputFault;
 
 /// How far in the past a new version may start: clocks differ.
 const TOLERANCE: Duration = Duration::from_secs(60);

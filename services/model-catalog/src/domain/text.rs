@@ -1,9 +1,6 @@
-//! Limits of what people write.
+//! The names that models and sources may have.
 
-use super::fault::InputFault;
-
-pub const MAX_NAME: usize = 255;
-pub const MAX_DESCRIPTION: usize = 2_000;
+use maas_types::input::{InputFault, check_name};
 
 /// The public name of a model: what clients send as `model`, and a tail of paths.
 pub fn check_model_name(pointer: &str, name: &str, faults: &mut Vec<InputFault>) {
@@ -13,24 +10,6 @@ pub fn check_model_name(pointer: &str, name: &str, faults: &mut Vec<InputFault>)
     }
     if name.starts_with('/') || name.ends_with('/') {
         faults.push(InputFault::new(pointer, "invalid_value", "must not start or end with a slash"));
-    }
-}
-
-/// A name: 1 to 255 characters, not only white space.
-pub fn check_name(pointer: &str, name: &str, faults: &mut Vec<InputFault>) {
-    if name.trim().is_empty() {
-        faults.push(InputFault::new(pointer, "empty", "must not be empty"));
-    }
-    check_text(pointer, name, MAX_NAME, faults);
-}
-
-/// A text of up to `max` characters without control characters.
-pub fn check_text(pointer: &str, text: &str, max: usize, faults: &mut Vec<InputFault>) {
-    if text.chars().count() > max {
-        faults.push(InputFault::new(pointer, "too_long", format!("at most {max} characters")));
-    }
-    if text.chars().any(char::is_control) {
-        faults.push(InputFault::new(pointer, "control_character", "must not hold control characters"));
     }
 }
 

@@ -1,15 +1,12 @@
 //! One endpoint of one model.
 
+use maas_types::input::{InputFault, MAX_NAME, check_name, check_text};
 use maas_types::{ModelId, SourceId, Timestamp, UpstreamId};
 use reqwest::Url;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    credential::{CredentialInput, NewCredential, UpstreamCredential},
-    fault::InputFault,
-    text::{MAX_NAME, check_name, check_text},
-};
+use super::credential::{CredentialInput, NewCredential, UpstreamCredential};
 
 const MAX_URL: usize = 2_048;
 const MAX_WEIGHT: u32 = 1_000_000;

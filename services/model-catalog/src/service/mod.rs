@@ -8,6 +8,7 @@ pub mod read;
 pub mod source;
 pub mod upstream;
 
+use maas_types::input::InputFault;
 use std::{collections::HashMap, sync::Arc};
 
 use maas_http::AddressGuard;
@@ -17,7 +18,7 @@ use maas_types::{Clock, Currency, SourceId};
 use tokio::sync::{Mutex, Notify};
 
 use self::metrics::CatalogMetrics;
-use crate::domain::{fault::InputFault, source::SourcePrice};
+use crate::domain::source::SourcePrice;
 
 /// Why a use case did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

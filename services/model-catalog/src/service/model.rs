@@ -2,12 +2,12 @@
 
 use maas_store::{StoreError, classify, outbox};
 use maas_types::ModelId;
+use maas_types::input::InputFault;
 
 use super::{Catalog, CatalogError, change, price, refuse, upstream};
 use crate::{
     domain::{
         actor::Actor,
-        fault::InputFault,
         model::Model,
         model_fields::ModelFields,
         price::PriceInput,

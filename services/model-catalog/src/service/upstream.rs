@@ -4,6 +4,7 @@ use maas_http::check_url;
 use maas_keys::{SealingKeys, credential_binding};
 use maas_runtime::config::Secret;
 use maas_store::{classify, outbox};
+use maas_types::input::InputFault;
 use maas_types::{ModelId, Timestamp, UpstreamId};
 
 use super::{Catalog, CatalogError, change, refuse};
@@ -11,7 +12,6 @@ use crate::{
     domain::{
         actor::Actor,
         credential::{NewCredential, UpstreamCredential},
-        fault::InputFault,
         model::Model,
         upstream::{CredentialChange, Upstream, UpstreamFields, origin, parse_base_url},
     },

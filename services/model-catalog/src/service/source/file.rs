@@ -1,5 +1,6 @@
 //! The models file.
 
+use maas_types::input::InputFault;
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     path::Path,
@@ -9,7 +10,6 @@ use maas_http::check_url;
 
 use super::{Catalog, SourceFault};
 use crate::domain::{
-    fault::InputFault,
     models_file::{self, FileFormat},
     price::PriceInput,
     source::{OfferedModel, OfferedPrice, Source},

@@ -2,6 +2,7 @@
 
 use maas_http::check_url;
 use maas_llm::models::{ModelKindGuess, UpstreamModel, parse_model_list};
+use maas_types::input::check_text;
 
 use super::{Catalog, SourceFault};
 use crate::domain::{
@@ -11,7 +12,6 @@ use crate::domain::{
     model_fields::{MAX_ENTRY, ModelFields},
     price::PriceInput,
     source::{OfferedModel, OfferedPrice, Source},
-    text::check_text,
     upstream::{UpstreamFields, parse_base_url},
 };
 

@@ -9,6 +9,7 @@ mod register;
 
 pub use file::content_hash;
 
+use maas_types::input::InputFault;
 use std::sync::Arc;
 
 use maas_http::BlockedAddress;
@@ -19,7 +20,7 @@ use tokio::sync::Mutex;
 use super::{Catalog, CatalogError, RunState};
 use crate::{
     domain::{
-        fault::{self, InputFault},
+        fault,
         source::{OfferedModel, Source, SourceKind, SourceReport, SyncOutcome},
     },
     store,

@@ -1,12 +1,34 @@
-//! Limits of what people write.
+//! What is wrong with what somebody entered, and the limits of the texts that people write.
 
-use super::fault::InputFault;
+use std::fmt;
 
+/// The longest name, in characters.
 pub const MAX_NAME: usize = 255;
+/// The longest description, in characters.
 pub const MAX_DESCRIPTION: usize = 2_000;
-pub const MAX_REASON: usize = 500;
 
-/// A name: 1 to 255 characters, not only white space.
+/// One fault of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFault {
+    /// JSON pointer into the body or file, or `?name` for a query parameter.
+    pub pointer: String,
+    pub code: &'static str,
+    pub detail: String,
+}
+
+impl InputFault {
+    pub fn new(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), code, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for InputFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.detail)
+    }
+}
+
+/// A name: 1 to [`MAX_NAME`] characters, not only white space.
 pub fn check_name(pointer: &str, name: &str, faults: &mut Vec<InputFault>) {
     if name.trim().is_empty() {
         faults.push(InputFault::new(pointer, "empty", "must not be empty"));
