@@ -26,7 +26,7 @@ use crate::metrics::ProxyMetrics;
 /// Values that arrive together are taken over together.
 const BATCH: usize = 2_048;
 
-/// What takes changes over, for the watchers, the look-ups and the local file.
+/// What takes changes over, for the watchers, the look-ups and the first load.
 pub struct Applier {
     state: Arc<State>,
     metrics: Arc<ProxyMetrics>,
