@@ -19,6 +19,9 @@ pub const KEY_LOOKUP_SUBJECT: &str = "maas.keys.lookup.v1";
 /// Question and answer: `KeyUsageQuery` → `KeyUsage`, for a key that asks about itself.
 pub const KEY_USAGE_SUBJECT: &str = "maas.usage.key.v1";
 
+/// Broadcast by each proxy: `UpstreamHealthReport`, how it finds the upstreams.
+pub const UPSTREAM_HEALTH_SUBJECT: &str = "maas.upstreams.health.v1";
+
 /// The subject of a usage partition.
 pub fn usage_subject(partition: u32) -> String {
     format!("{USAGE_SUBJECT_PREFIX}.{partition}")

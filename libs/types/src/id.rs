@@ -116,6 +116,10 @@ ids! {
     RequestId = "req_";
 }
 
+/// The account that usage is booked to which no person asked for: copies of requests that go to mirrors. It is in no
+/// user list and has no keys.
+pub const PLATFORM_USER: UserId = UserId::from_uuid(Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001));
+
 fn parse_suffix(suffix: Option<&str>) -> Option<Uuid> {
     let digits = suffix?;
     let canonical = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));

@@ -16,6 +16,7 @@ pub fn routes(services: &mut ServiceConfig) {
         .service(http::list_models::list_models)
         .service(http::create_model::create_model)
         .service(http::get_model::get_model)
+        .service(http::get_model_health::get_model_health)
         .service(http::update_model::update_model)
         .service(http::delete_model::delete_model)
         .service(http::list_upstreams::list_upstreams)

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use maas_events::{
     Bucket, Delivery,
     audit::AuditRecord,
-    state::{Credential, EncryptedSecret, ModelState, PriceState, UpstreamState, credential::Source},
+    state::{Credential, EncryptedSecret, Header, ModelState, PriceState, UpstreamState, credential::Source},
     topic::AUDIT_SUBJECT,
 };
 use maas_types::{AuditId, Timestamp};
@@ -17,6 +17,7 @@ use crate::{
         credential::UpstreamCredential,
         model::{Model, ModelStatus},
         price::Price,
+        routing::ModelAffinity,
         upstream::Upstream,
     },
     store::tombstone::Tombstone,
@@ -35,7 +36,7 @@ pub struct WholeModel {
 
 impl WholeModel {
     pub fn status(&self) -> ModelStatus {
-        self.model.status(self.upstreams.iter().any(|upstream| upstream.enabled))
+        self.model.status(self.upstreams.iter().any(Upstream::serves))
     }
 
     pub fn to_state(&self) -> ModelState {
@@ -56,6 +57,10 @@ impl WholeModel {
             context_length: model.context_length,
             max_output_tokens: model.max_output_tokens,
             display_name: model.display_name.clone(),
+            routing: model.routing.as_str().to_owned(),
+            affinity: affinity_state(model.affinity).to_owned(),
+            fallbacks: model.fallbacks.clone(),
+            context_fallbacks: model.context_fallbacks.clone(),
         }
     }
 }
@@ -140,7 +145,7 @@ fn upstream_state(upstream: &Upstream, provider: &str) -> UpstreamState {
         id: bytes_of(upstream.id.uuid()),
         name: upstream.name.clone(),
         provider: provider.to_owned(),
-        dialect: upstream.dialect.clone(),
+        dialect: upstream.dialect.as_str().to_owned(),
         base_url: upstream.base_url.clone(),
         upstream_model: upstream.upstream_model.clone(),
         credential: credential_state(&upstream.credential),
@@ -151,6 +156,26 @@ fn upstream_state(upstream: &Upstream, provider: &str) -> UpstreamState {
         first_byte_timeout_ms: upstream.timeouts.first_byte_timeout_ms,
         gap_timeout_ms: upstream.timeouts.gap_timeout_ms,
         total_timeout_ms: upstream.timeouts.total_timeout_ms,
+        mirror: upstream.mirror,
+        capacity: upstream.capacity,
+        headers: upstream.headers.iter().map(header_state).collect(),
+        native_apis: upstream.native_apis.iter().map(|api| api.as_str().to_owned()).collect(),
+        api_version: upstream.api_version.clone(),
+        ca_file: upstream.ca_file.clone(),
+        instance: upstream.instance.clone(),
+        health_path: upstream.health_path.clone(),
+    }
+}
+
+fn header_state((name, value): (&String, &String)) -> Header {
+    Header { name: name.clone(), value: value.clone() }
+}
+
+/// On the wire, no affinity is an empty text.
+fn affinity_state(affinity: ModelAffinity) -> &'static str {
+    match affinity {
+        ModelAffinity::None => "",
+        ModelAffinity::Prefix => affinity.as_str(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The catalogue: which models there are, where they are served, what they cost.
 //!
 //! Owns models, upstreams with their credentials, price versions, and the sources that models come from by themselves.
-//! Publishes each model as a whole to the proxies, through the outbox. Never calls a model, never decides who may use
-//! one (key-management grants, the proxy enforces), never counts usage, never opens a sealed secret.
+//! Publishes each model as a whole to the proxies, through the outbox, and remembers for a while how they find the
+//! upstreams. Never calls a model, never decides who may use one (key-management grants, the proxy enforces), never
+//! counts usage, never opens a sealed secret.
 //!
 //! To add an operation: a file in `http/`, a line in [`app::routes`], its rule in `domain/`, its transaction in
 //! `service/`. To add a kind of source: see `service/source`.
@@ -12,6 +13,7 @@ mod app;
 mod background;
 mod domain;
 mod events;
+mod health_report;
 mod http;
 mod migration;
 mod service;
@@ -39,7 +41,7 @@ pub use migration::Migrator;
 pub use settings::{FILE_SOURCE, ListUpstream, ModelCatalogSettings};
 
 use app::CatalogState;
-use service::{Catalog, metrics::CatalogMetrics};
+use service::{Catalog, health::HealthMemory, metrics::CatalogMetrics};
 
 /// The Postgres schema, and the stem of the SQLite file.
 pub const SCHEMA: &str = "model_catalog";
@@ -82,6 +84,7 @@ impl ModelCatalog {
         let relay = Relay::new(database.clone(), catalog.signal.clone());
         background::relay::spawn(relay, bus.clone(), process).map_err(anyhow::Error::from)?;
         background::reconcile::spawn(catalog.clone(), bus.clone(), process);
+        background::upstream_health::spawn(catalog.clone(), bus.clone(), process);
         background::health::spawn(database, bus, process);
         background::gauges::spawn(catalog.clone(), process);
         background::sources::spawn(&catalog, sources, settings.sync_interval.get(), process);
@@ -142,6 +145,7 @@ fn build(settings: &ModelCatalogSettings, database: Database, process: &Process)
         client: control_client(&options).map_err(anyhow::Error::from)?,
         guard,
         metrics: CatalogMetrics::register(&process.metrics).map_err(anyhow::Error::from)?,
+        health: HealthMemory::default(),
         changed: Notify::new(),
         runs: Mutex::new(HashMap::new()),
     })

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::{
     credential::check_variable,
+    instance::{check_instance, default_instance},
     models_file::FileFormat,
     price::PriceInput,
     source::{NewModels, SourcePrice, SourceSettings},
@@ -62,6 +63,9 @@ pub struct ListUpstream {
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub new_models: NewModels,
+    /// `namespace/service`: the path under which the server's own model names can be called. `llm/<name>` when left
+    /// out.
+    pub instance: Option<String>,
 }
 
 impl Default for ModelCatalogSettings {
@@ -91,6 +95,10 @@ impl ListUpstream {
         }
     }
 
+    pub(crate) fn instance(&self) -> String {
+        self.instance.clone().unwrap_or_else(|| default_instance(&self.name))
+    }
+
     fn validate(&self, at: &str, faults: &mut Faults) {
         if !is_plain_name(&self.name) || self.name == FILE_SOURCE {
             faults.add(&format!("{at}.name"), "must be 1 to 63 lower-case letters, digits, -, _ or .");
@@ -104,6 +112,9 @@ impl ListUpstream {
             for fault in found {
                 faults.add(&format!("{at}.credential_variable"), fault.detail);
             }
+        }
+        if let Some(Err(message)) = self.instance.as_deref().map(check_instance) {
+            faults.add(&format!("{at}.instance"), message);
         }
         check_price(&format!("{at}.price"), self.price, faults);
     }
@@ -197,6 +208,8 @@ mod tests {
         assert!(!is_valid(&with_upstreams(vec![upstream("a b", "http://h")])));
         assert!(!is_valid(&with_upstreams(vec![upstream("a", "h:8000")])));
         assert!(!is_valid(&with_upstreams(vec![upstream("a", "http://h"), upstream("a", "http://i")])));
+        let reserved = ListUpstream { instance: Some("v1/a".to_owned()), ..upstream("a", "http://h") };
+        assert!(!is_valid(&with_upstreams(vec![reserved])));
         let negative = SourcePrice { input: Nanos(-1), output: Nanos(0) };
         assert!(!is_valid(&ModelCatalogSettings { default_price: Some(negative), ..Default::default() }));
         assert!(!is_valid(&ModelCatalogSettings { encryption_key: Secret::new("short"), ..Default::default() }));

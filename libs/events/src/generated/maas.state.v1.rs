@@ -64,7 +64,7 @@ pub struct UserState {
     #[prost(string, tag = "9")]
     pub cost_centre: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpstreamState {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
@@ -97,6 +97,37 @@ pub struct UpstreamState {
     pub gap_timeout_ms: u32,
     #[prost(uint32, tag = "14")]
     pub total_timeout_ms: u32,
+    /// Gets a copy of requests whose answer nobody waits for; never answers a client.
+    #[prost(bool, tag = "15")]
+    pub mirror: bool,
+    /// Requests that it takes at the same time; 0 = no limit.
+    #[prost(uint32, tag = "16")]
+    pub capacity: u32,
+    /// Sent with each request; never credentials.
+    #[prost(message, repeated, tag = "17")]
+    pub headers: ::prost::alloc::vec::Vec<Header>,
+    /// What it speaks besides the APIs of its dialect: responses, messages. Everything else is translated.
+    #[prost(string, repeated, tag = "18")]
+    pub native_apis: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Azure OpenAI's api-version; empty = the proxy's default.
+    #[prost(string, tag = "19")]
+    pub api_version: ::prost::alloc::string::String,
+    /// File with certificate authorities, below the proxy's folder for them; empty = the machine's authorities.
+    #[prost(string, tag = "20")]
+    pub ca_file: ::prost::alloc::string::String,
+    /// "namespace/service", the path under which this server's own model names can be called; empty = none.
+    #[prost(string, tag = "21")]
+    pub instance: ::prost::alloc::string::String,
+    /// Path on the upstream's origin that answers 2xx while it can serve; empty = it is not asked.
+    #[prost(string, tag = "22")]
+    pub health_path: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Header {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub value: ::prost::alloc::string::String,
 }
 /// How the proxy gets an upstream's secret: by reference, or as ciphertext bound to row and origin.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -189,6 +220,18 @@ pub struct ModelState {
     pub max_output_tokens: u32,
     #[prost(string, tag = "15")]
     pub display_name: ::prost::alloc::string::String,
+    /// How one of several upstreams with the same priority is chosen: weighted (also when empty), least_loaded.
+    #[prost(string, tag = "16")]
+    pub routing: ::prost::alloc::string::String,
+    /// What keeps requests on one upstream: empty = nothing, prefix = the same beginning of the prompt.
+    #[prost(string, tag = "17")]
+    pub affinity: ::prost::alloc::string::String,
+    /// Public names of models that serve instead, in this order, when no upstream of this one does.
+    #[prost(string, repeated, tag = "18")]
+    pub fallbacks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The same for requests that are too long for this model.
+    #[prost(string, repeated, tag = "19")]
+    pub context_fallbacks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Question to key-management for a well-formed key that a proxy does not know.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -201,6 +244,44 @@ pub struct KeyLookupAnswer {
     /// Absent: there is no such key.
     #[prost(message, optional, tag = "1")]
     pub key: ::core::option::Option<KeyState>,
+}
+/// How a proxy finds the upstreams that it calls; broadcast every few seconds and on each change of a circuit.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpstreamHealthReport {
+    /// The proxy's instance id, 16 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub instance: ::prost::bytes::Bytes,
+    /// Unix milliseconds on the proxy's clock.
+    #[prost(int64, tag = "2")]
+    pub sent_at_ms: i64,
+    /// Those that were called or checked since the proxy started. A report may have several parts.
+    #[prost(message, repeated, tag = "3")]
+    pub upstreams: ::prost::alloc::vec::Vec<UpstreamHealth>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpstreamHealth {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub upstream_id: ::prost::bytes::Bytes,
+    #[prost(enumeration = "Circuit", tag = "2")]
+    pub circuit: i32,
+    /// Unix milliseconds; 0 = the circuit is closed.
+    #[prost(int64, tag = "3")]
+    pub open_until_ms: i64,
+    #[prost(uint32, tag = "4")]
+    pub consecutive_failures: u32,
+    #[prost(uint32, tag = "5")]
+    pub in_flight: u32,
+    /// Unix milliseconds; 0 = never.
+    #[prost(int64, tag = "6")]
+    pub last_success_ms: i64,
+    #[prost(int64, tag = "7")]
+    pub last_failure_ms: i64,
+    /// The Outcome or error class of the last failure; never free text.
+    #[prost(string, tag = "8")]
+    pub last_failure: ::prost::alloc::string::String,
+    /// Absent: it has no health check, or none has been made.
+    #[prost(bool, optional, tag = "9")]
+    pub check_passed: ::core::option::Option<bool>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -259,6 +340,41 @@ impl UserStatus {
             "USER_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
             "USER_STATUS_ACTIVE" => Some(Self::Active),
             "USER_STATUS_DISABLED" => Some(Self::Disabled),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Circuit {
+    Unspecified = 0,
+    /// Called normally.
+    Closed = 1,
+    /// Called only when there is no other.
+    Open = 2,
+    /// One request at a time shows whether it is back.
+    HalfOpen = 3,
+}
+impl Circuit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CIRCUIT_UNSPECIFIED",
+            Self::Closed => "CIRCUIT_CLOSED",
+            Self::Open => "CIRCUIT_OPEN",
+            Self::HalfOpen => "CIRCUIT_HALF_OPEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CIRCUIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CIRCUIT_CLOSED" => Some(Self::Closed),
+            "CIRCUIT_OPEN" => Some(Self::Open),
+            "CIRCUIT_HALF_OPEN" => Some(Self::HalfOpen),
             _ => None,
         }
     }

@@ -5,3 +5,4 @@ pub mod health;
 pub mod reconcile;
 pub mod relay;
 pub mod sources;
+pub mod upstream_health;

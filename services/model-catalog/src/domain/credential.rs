@@ -1,12 +1,12 @@
 //! What an upstream asks for: a reference that the proxy resolves, or a secret that only leaves here as ciphertext.
 
-use maas_types::input::InputFault;
-use std::path::{Component, Path};
-
 use maas_keys::Sealed;
 use maas_runtime::config::Secret;
+use maas_types::input::InputFault;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct as _};
 use utoipa::ToSchema;
+
+use super::text::is_plain_file;
 
 const MAX_SECRET: usize = 4_096;
 
@@ -51,7 +51,7 @@ impl Serialize for UpstreamCredential {
     }
 }
 
-/// What an upstream expects as a bearer token: exactly one of the three. Never shown again.
+/// What an upstream expects as its key: exactly one of the three. Never shown again.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CatalogCredentialInput)]
@@ -109,8 +109,7 @@ pub fn check_variable(pointer: &str, name: &str, faults: &mut Vec<InputFault>) {
 }
 
 fn check_file(pointer: &str, file: &str, faults: &mut Vec<InputFault>) {
-    let is_plain = Path::new(file).components().all(|part| matches!(part, Component::Normal(_)));
-    if file.is_empty() || file.len() > 255 || !is_plain || file.chars().any(char::is_control) {
+    if !is_plain_file(file) {
         let detail = "the name of a file inside the folder of credentials, without leading / or ..";
         faults.push(InputFault::new(pointer, "invalid_value", detail));
     }

@@ -4,25 +4,10 @@ use maas_types::{ModelId, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-macro_rules! texts {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-        pub enum $name { $(#[serde(rename = $text)] $variant,)* }
-
-        impl $name {
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|value| value.as_str() == text)
-            }
-        }
-    };
-}
+use super::{
+    routing::{ModelAffinity, ModelRouting},
+    texts::texts,
+};
 
 texts! {
     /// What a model does.
@@ -52,7 +37,7 @@ texts! {
 #[serde(rename_all = "snake_case")]
 pub enum ModelStatus {
     Ready,
-    /// Has no upstream that is switched on.
+    /// Has no upstream that is switched on and answers clients.
     Degraded,
     /// Has vanished from its source.
     Unavailable,
@@ -83,6 +68,12 @@ pub struct Model {
     pub lifecycle: ModelLifecycle,
     pub enabled: bool,
     pub restricted: bool,
+    pub routing: ModelRouting,
+    pub affinity: ModelAffinity,
+    /// Public names of the models that serve instead, in this order, when no upstream of this one does.
+    pub fallbacks: Vec<String>,
+    /// The same for requests that are too long for this model.
+    pub context_fallbacks: Vec<String>,
     /// False when its source does not list it any more; everything else stays as it was for when it comes back.
     pub available: bool,
     pub source: Option<SourceReference>,
@@ -120,6 +111,10 @@ impl Model {
             lifecycle: ModelLifecycle::Available,
             enabled: true,
             restricted: false,
+            routing: ModelRouting::Weighted,
+            affinity: ModelAffinity::None,
+            fallbacks: Vec::new(),
+            context_fallbacks: Vec::new(),
             available: true,
             source: None,
             created_at: now,

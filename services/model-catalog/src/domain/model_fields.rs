@@ -4,7 +4,7 @@ use maas_types::input::{InputFault, MAX_DESCRIPTION, check_name, check_text};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{model::Model, text::check_model_name};
+use super::{model::Model, routing::check_fallbacks, text::check_model_name};
 
 const MAX_ENTRIES: usize = 50;
 pub const MAX_ENTRY: usize = 63;
@@ -49,6 +49,16 @@ macro_rules! with_model_fields {
             pub enabled: Option<bool>,
             /// Listed for everybody, callable only by those it is granted to.
             pub restricted: Option<bool>,
+            /// How one of several upstreams with the same priority is chosen; `weighted` when left out.
+            pub routing: Option<$crate::domain::routing::ModelRouting>,
+            /// What keeps requests on one upstream; `none` when left out.
+            pub affinity: Option<$crate::domain::routing::ModelAffinity>,
+            /// Public names of up to 8 models that serve instead, in this order, when no upstream of this one does.
+            #[schema(max_items = 8, example = json!(["meta/llama-3.1-70b"]))]
+            pub fallbacks: Option<Vec<String>>,
+            /// The same for requests that are too long for this model.
+            #[schema(max_items = 8, example = json!(["meta/llama-3.1-8b-128k"]))]
+            pub context_fallbacks: Option<Vec<String>>,
         }
 
         impl From<&$name> for $crate::domain::model_fields::ModelFields {
@@ -70,6 +80,10 @@ macro_rules! with_model_fields {
                     lifecycle: given.lifecycle,
                     enabled: given.enabled,
                     restricted: given.restricted,
+                    routing: given.routing,
+                    affinity: given.affinity,
+                    fallbacks: given.fallbacks.clone(),
+                    context_fallbacks: given.context_fallbacks.clone(),
                 }
             }
         }
@@ -85,7 +99,7 @@ with_model_fields! {
 }
 
 impl ModelFields {
-    /// Every fault, with pointers below `at`.
+    /// Every fault, with pointers below `at`; what the model is with these fields, see [`Model::check_fallbacks`].
     pub fn check(&self, at: &str, faults: &mut Vec<InputFault>) {
         if let Some(name) = &self.display_name {
             check_name(&format!("{at}/display_name"), name, faults);
@@ -114,6 +128,9 @@ impl ModelFields {
                 check_text(&pointer, entry, MAX_ENTRY, faults);
             }
         }
+        for (field, list) in [("fallbacks", &self.fallbacks), ("context_fallbacks", &self.context_fallbacks)] {
+            check_fallbacks(&format!("{at}/{field}"), list.as_deref().unwrap_or_default(), faults);
+        }
     }
 
     /// Puts what is said here into the model; the rest stays.
@@ -134,10 +151,15 @@ impl ModelFields {
         put(&mut model.lifecycle, &self.lifecycle);
         put(&mut model.enabled, &self.enabled);
         put(&mut model.restricted, &self.restricted);
+        put(&mut model.routing, &self.routing);
+        put(&mut model.affinity, &self.affinity);
+        put(&mut model.fallbacks, &self.fallbacks);
+        put(&mut model.context_fallbacks, &self.context_fallbacks);
     }
 }
 
-fn put<T: Clone>(target: &mut T, value: &Option<T>) {
+/// Replaces the target by what is given, if anything is.
+pub(super) fn put<T: Clone>(target: &mut T, value: &Option<T>) {
     if let Some(value) = value {
         target.clone_from(value);
     }

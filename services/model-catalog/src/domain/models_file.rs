@@ -10,10 +10,11 @@
 //! [[models.upstreams]]
 //! base_url = "http://llama.models.svc:8000/v1"
 //! credential = { environment_variable = "LLAMA_API_KEY" }   # or { file = "name" }; never a secret itself
+//! headers = { openai-organization = "org-4711" }             # this and all other fields of an upstream: optional
 //! ```
 //!
 //! The file owns the fields it names: they are put back at each reading. What it does not name belongs to the people
-//! who use the API. A file with any fault changes nothing.
+//! who use the API. A file with any fault changes nothing. All fields are listed in `docs/models.md`.
 
 use maas_types::input::InputFault;
 use std::collections::HashSet;
@@ -22,11 +23,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    model::Model,
     model_fields::{ModelFields, with_model_fields},
     price::PriceInput,
     source::{OfferedModel, OfferedPrice},
     text::check_model_name,
-    upstream::UpstreamFields,
+    upstream_fields::UpstreamFields,
 };
 use maas_types::{Currency, Timestamp};
 
@@ -113,6 +115,9 @@ fn offer(model: FileModel, at: &str, currency: Currency, now: Timestamp, faults:
     check_model_name(&format!("{at}/name"), &model.name, faults);
     let owned = ModelFields::from(&model);
     owned.check(at, faults);
+    let mut whole = Model::new(model.name.clone(), now);
+    owned.apply(&mut whole);
+    whole.check_fallbacks(at, faults);
     for (index, upstream) in model.upstreams.iter().enumerate() {
         let at = format!("{at}/upstreams/{index}");
         upstream.check(&at, true, faults);

@@ -4,7 +4,7 @@ use maas_types::{Nanos, SourceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{model_fields::ModelFields, price::PriceInput, upstream::UpstreamFields};
+use super::{model_fields::ModelFields, price::PriceInput, upstream_fields::UpstreamFields};
 
 /// Kinds of sources. The next ones (KServe) get a line here and a module in `service/source`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -68,6 +68,8 @@ pub struct Source {
     /// The base URL of a list, the path of a file.
     pub location: String,
     pub credential_variable: Option<String>,
+    /// What its upstreams get as their instance; empty = they have none, or say it themselves.
+    pub instance: String,
     pub settings: SourceSettings,
     /// Named by the present configuration; one that is not is kept for its history and never runs.
     pub configured: bool,

@@ -1,4 +1,6 @@
-//! The names that models and sources may have.
+//! The names that models, sources and files may have.
+
+use std::path::{Component, Path};
 
 use maas_types::input::{InputFault, check_name};
 
@@ -19,6 +21,12 @@ pub fn is_plain_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(allowed)
 }
 
+/// A relative path that stays inside the folder it is looked up in: no `..`, no leading slash.
+pub fn is_plain_file(path: &str) -> bool {
+    let is_plain = Path::new(path).components().all(|part| matches!(part, Component::Normal(_)));
+    (1..=255).contains(&path.len()) && is_plain && !path.chars().any(char::is_control)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +45,13 @@ mod tests {
         assert_eq!(codes("a b"), ["white_space"]);
         assert_eq!(codes("a/"), ["invalid_value"]);
         assert_eq!(codes("")[0], "empty");
+    }
+
+    #[test]
+    fn files_stay_inside_their_folder() {
+        assert!(is_plain_file("provider/ca.pem"));
+        for path in ["", "/etc/passwd", "../ca.pem", "a/../../b", "./a", "a\0b"] {
+            assert!(!is_plain_file(path), "{path}");
+        }
     }
 }

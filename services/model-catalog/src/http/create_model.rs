@@ -11,7 +11,7 @@ use crate::{
     domain::{
         model_fields::{ModelFields, with_model_fields},
         price::PriceInput,
-        upstream::UpstreamFields,
+        upstream_fields::UpstreamFields,
     },
     service::model::CreateModelInput,
 };

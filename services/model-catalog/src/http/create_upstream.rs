@@ -5,7 +5,7 @@ use maas_types::ModelId;
 use maas_web::{JsonBody, PathParam, Problem, Require, etag, middleware::RequestContext, permission::ManageModels};
 
 use super::{actor, problem, upstream::CatalogUpstream};
-use crate::{app::CatalogState, domain::upstream::UpstreamFields};
+use crate::{app::CatalogState, domain::upstream_fields::UpstreamFields};
 
 /// Adds an upstream to a model.
 #[utoipa::path(

@@ -22,6 +22,9 @@ pub struct CatalogSource {
     #[schema(example = "http://vllm.models.svc:8000/v1")]
     pub location: String,
     pub credential: CatalogCredential,
+    /// The path under which the server's own model names can be called; null for a file, whose upstreams say it.
+    #[schema(example = "llm/vllm")]
+    pub instance: Option<String>,
     pub settings: SourceSettings,
     /// False for one that the configuration does not name any more; it never runs.
     pub configured: bool,
@@ -73,6 +76,7 @@ impl CatalogSource {
             kind: source.kind,
             location: source.location,
             credential: CatalogCredential { kind: if set { "environment_variable" } else { "none" }, set },
+            instance: Some(source.instance).filter(|instance| !instance.is_empty()),
             settings: source.settings,
             configured: source.configured,
             last_run_at: source.last_run_at,

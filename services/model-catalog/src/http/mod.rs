@@ -6,6 +6,7 @@ pub mod create_upstream;
 pub mod delete_model;
 pub mod delete_upstream;
 pub mod get_model;
+pub mod get_model_health;
 pub mod internal_models;
 pub mod list_available_models;
 pub mod list_models;

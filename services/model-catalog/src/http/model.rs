@@ -10,6 +10,7 @@ use crate::{
     domain::{
         model::{Model, ModelKind, ModelLifecycle, ModelStatus},
         price::in_force,
+        routing::{ModelAffinity, ModelRouting},
     },
     events::WholeModel,
 };
@@ -52,6 +53,20 @@ pub struct CatalogModel {
     /// Where the model came from; only for administrators.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<CatalogModelSource>,
+    /// How one of several upstreams with the same priority is chosen; this and the next three only for administrators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<ModelRouting>,
+    /// What keeps requests on one upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<ModelAffinity>,
+    /// Public names of the models that serve instead, in this order, when no upstream of this one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["meta/llama-3.1-70b"]))]
+    pub fallbacks: Option<Vec<String>>,
+    /// The same for requests that are too long for this model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["meta/llama-3.1-8b-128k"]))]
+    pub context_fallbacks: Option<Vec<String>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -78,7 +93,8 @@ impl CatalogModel {
         let WholeModel { model, prices, .. } = whole;
         let status = whole.status();
         let known = |tokens: u32| (tokens > 0).then_some(tokens);
-        let source = model.source.as_ref().filter(|_| scope == AccessScope::All);
+        // Fallbacks may name models that others do not know of.
+        let administered = Some(model).filter(|_| scope == AccessScope::All);
         Self {
             id: model.id,
             name: model.name.clone(),
@@ -102,10 +118,21 @@ impl CatalogModel {
             status,
             access: access(model, status),
             price: in_force(prices, now).map(CatalogPrice::to_api),
-            source: source.map(|source| CatalogModelSource { id: source.id, key: source.key.clone() }),
+            source: administered.and_then(CatalogModelSource::to_api),
+            routing: administered.map(|model| model.routing),
+            affinity: administered.map(|model| model.affinity),
+            fallbacks: administered.map(|model| model.fallbacks.clone()),
+            context_fallbacks: administered.map(|model| model.context_fallbacks.clone()),
             created_at: model.created_at,
             updated_at: model.updated_at,
         }
+    }
+}
+
+impl CatalogModelSource {
+    fn to_api(model: &Model) -> Option<Self> {
+        let source = model.source.as_ref()?;
+        Some(Self { id: source.id, key: source.key.clone() })
     }
 }
 

@@ -10,7 +10,7 @@ use maas_web::{
 };
 
 use super::{actor, problem, upstream::CatalogUpstream};
-use crate::{app::CatalogState, domain::upstream::UpstreamFields};
+use crate::{app::CatalogState, domain::upstream_fields::UpstreamFields};
 
 /// Changes an upstream; what is left out stays, but a stored secret goes when scheme, host or port change.
 #[utoipa::path(

@@ -7,6 +7,7 @@ mod m20261120_000002_create_models;
 mod m20261120_000003_create_upstreams;
 mod m20261120_000004_create_prices;
 mod m20261120_000005_create_outbox;
+mod m20261123_000006_add_routing;
 
 pub struct Migrator;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000003_create_upstreams::Migration),
             Box::new(m20261120_000004_create_prices::Migration),
             Box::new(m20261120_000005_create_outbox::Migration),
+            Box::new(m20261123_000006_add_routing::Migration),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! Use cases: each opens its transaction, applies the rule, writes what it has to tell, commits, wakes the relay.
 
 pub mod change;
+pub mod health;
 pub mod metrics;
 pub mod model;
 pub mod price;
@@ -17,7 +18,7 @@ use maas_store::{Database, StoreError, outbox::OutboxSignal};
 use maas_types::{Clock, Currency, SourceId};
 use tokio::sync::{Mutex, Notify};
 
-use self::metrics::CatalogMetrics;
+use self::{health::HealthMemory, metrics::CatalogMetrics};
 use crate::domain::source::SourcePrice;
 
 /// Why a use case did not do what it was asked.
@@ -60,6 +61,8 @@ pub struct Catalog {
     pub guard: AddressGuard,
     pub client: reqwest::Client,
     pub metrics: CatalogMetrics,
+    /// What the proxies say about upstreams.
+    pub health: HealthMemory,
     /// Told after each change, so that gauges follow.
     pub changed: Notify,
     /// Runs of one source follow each other.

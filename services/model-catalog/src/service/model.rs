@@ -12,7 +12,7 @@ use crate::{
         model_fields::ModelFields,
         price::PriceInput,
         text::check_model_name,
-        upstream::{CredentialChange, UpstreamFields},
+        upstream_fields::{CredentialChange, UpstreamFields},
     },
     events::{AuditEntry, state_delivery},
     store::{self, tombstone::Tombstone},
@@ -36,10 +36,11 @@ impl Catalog {
         input.fields.check("", &mut faults);
         let credentials = self.check_upstreams(&input.upstreams, &mut faults);
         let first_price = input.price.as_ref().map(|price| price.checked("/price", self.currency, now, &mut faults));
-        refuse(faults)?;
-
         let mut model = Model::new(input.name.clone(), now);
         input.fields.apply(&mut model);
+        model.check_fallbacks("", &mut faults);
+        refuse(faults)?;
+
         let transaction = self.database.begin().await?;
         if store::model::is_name_taken(&transaction, &model.name).await? {
             return Err(CatalogError::NameTaken(input.name));
@@ -99,6 +100,9 @@ impl Catalog {
         if model == before {
             return Ok(model);
         }
+        let mut faults = Vec::new();
+        model.check_fallbacks("", &mut faults);
+        refuse(faults)?;
         change::save(&transaction, &mut model, now).await?;
         change::tell_proxies(&transaction, &model, now).await?;
         let audit = audit(actor, "model.update", Some(&before), Some(&model));

@@ -13,7 +13,8 @@ use crate::{
         actor::Actor,
         credential::{NewCredential, UpstreamCredential},
         model::Model,
-        upstream::{CredentialChange, Upstream, UpstreamFields, origin, parse_base_url},
+        upstream::{Upstream, origin, parse_base_url},
+        upstream_fields::{CredentialChange, UpstreamFields},
     },
     events::AuditEntry,
     store,
@@ -110,6 +111,9 @@ impl Catalog {
         if upstream == before {
             return Ok(upstream);
         }
+        let mut faults = Vec::new();
+        upstream.check_dialect("", &mut faults);
+        refuse(faults)?;
         upstream.version += 1;
         upstream.updated_at = now;
         store::upstream::update(&transaction, &upstream).await?;

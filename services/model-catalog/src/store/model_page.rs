@@ -81,6 +81,7 @@ fn filtered(filter: ModelFilter) -> Select<Entity> {
         .select_only()
         .column(upstreams::Column::ModelId)
         .filter(upstreams::Column::Enabled.eq(true))
+        .filter(upstreams::Column::Mirror.eq(false))
         .into_query();
     match filter.status {
         None => query,

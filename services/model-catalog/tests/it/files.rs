@@ -65,6 +65,35 @@ async fn follow_the_file(world: World, folder: &TempDir) {
 }
 
 #[actix_web::test]
+async fn the_file_says_how_models_are_routed_and_upstreams_spoken_to() {
+    let folder = TempDir::new().unwrap();
+    let content = r#"
+[[models]]
+name = "claude"
+routing = "least_loaded"
+fallbacks = ["other"]
+[[models.upstreams]]
+base_url = "https://api.anthropic.example"
+dialect = "anthropic"
+headers = { Anthropic-Beta = "one" }
+instance = "team-1/claude"
+"#;
+    let world = World::sqlite(with_file(&folder, content)).await;
+    assert_eq!(world.catalog.sync_all().await[0].error, None);
+    let state = world.state_where("claude", |_| true).await;
+    assert_eq!((state.routing.as_str(), state.fallbacks), ("least_loaded", vec!["other".to_owned()]));
+    let upstream = &state.upstreams[0];
+    assert_eq!((upstream.dialect.as_str(), upstream.instance.as_str()), ("anthropic", "team-1/claude"));
+    assert_eq!((upstream.headers[0].name.as_str(), upstream.headers[0].value.as_str()), ("anthropic-beta", "one"));
+
+    let faulty = content.replace("[\"other\"]", "[\"claude\"]").replace("Anthropic-Beta", "X-Api-Key");
+    with_file(&folder, &faulty);
+    let error = world.catalog.sync_all().await[0].error.clone().unwrap();
+    assert!(error.contains("/models/0/fallbacks/0") && error.contains("/models/0/upstreams/0/headers/"), "{error}");
+    assert_eq!(world.state_where("claude", |_| true).await.version, 1);
+}
+
+#[actix_web::test]
 async fn a_file_with_a_fault_changes_nothing_and_all_faults_are_told() {
     let folder = TempDir::new().unwrap();
     let world = World::sqlite(with_file(&folder, GOOD)).await;

@@ -12,13 +12,13 @@ use crate::world::{World, settings};
 
 /// A server with a model list that the test changes.
 #[derive(Clone)]
-struct ListServer {
+pub struct ListServer {
     url: String,
     answer: Arc<Mutex<(u16, Value)>>,
 }
 
 impl ListServer {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let answer = Arc::new(Mutex::new((200, json!({"data": []}))));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -31,7 +31,7 @@ impl ListServer {
         Self { url, answer }
     }
 
-    fn lists(&self, ids: &[&str]) {
+    pub fn lists(&self, ids: &[&str]) {
         let data: Vec<_> = ids.iter().map(|id| json!({"id": id, "object": "model", "owned_by": "lab"})).collect();
         self.answers(200, json!({"object": "list", "data": data}));
     }
@@ -40,7 +40,7 @@ impl ListServer {
         *self.answer.lock().unwrap() = (status, body);
     }
 
-    fn source(&self, name: &str) -> ListUpstream {
+    pub fn source(&self, name: &str) -> ListUpstream {
         ListUpstream { name: name.to_owned(), url: self.url.clone(), ..ListUpstream::default() }
     }
 }

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod files;
+mod health;
 mod internal;
 mod lists;
 mod migrations;
 mod models;
 mod openapi;
 mod prices;
+mod routing;
 mod upstreams;
 mod world;

@@ -1,3 +1,5 @@
+use serde_json::json;
+
 #[test]
 fn the_document_has_every_operation_with_unique_names() {
     let document = serde_json::to_value(maas_model_catalog::openapi()).unwrap();
@@ -18,6 +20,7 @@ fn the_document_has_every_operation_with_unique_names() {
             "deleteModel",
             "deleteUpstream",
             "getModel",
+            "getModelHealth",
             "listAvailableModels",
             "listModels",
             "listPrices",
@@ -33,5 +36,24 @@ fn the_document_has_every_operation_with_unique_names() {
     for reference in text.split("#/components/schemas/").skip(1) {
         let name = reference.split('"').next().unwrap();
         assert!(schemas.contains_key(name), "{name} is used and not declared");
+    }
+}
+
+#[test]
+fn the_document_lists_the_texts_that_are_sent() {
+    let document = serde_json::to_value(maas_model_catalog::openapi()).unwrap();
+    let texts = |schema: &str| document["components"]["schemas"][schema]["enum"].clone();
+    for (schema, expected) in [
+        ("ModelKind", json!(["chat", "completion", "embedding", "rerank", "image", "audio", "moderation"])),
+        ("ModelLifecycle", json!(["preview", "available", "deprecated", "disabled"])),
+        ("ModelRouting", json!(["weighted", "least_loaded"])),
+        ("ModelAffinity", json!(["none", "prefix"])),
+        ("UpstreamDialect", json!(["openai", "anthropic", "azure_openai"])),
+        ("UpstreamNativeApi", json!(["responses", "messages"])),
+        ("CatalogCircuit", json!(["unknown", "closed", "half_open", "open"])),
+        ("CatalogHealthStatus", json!(["ok", "degraded", "down", "unknown"])),
+        ("CatalogHealthCheck", json!(["passed", "failed", "none"])),
+    ] {
+        assert_eq!(texts(schema), expected, "{schema}");
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use actix_web::{App, http::Method, middleware::from_fn, web};
 use async_trait::async_trait;
-use maas_bus::{Bus as _, ConsumerSpec, InProcessBus, StateChange};
+use maas_bus::{ConsumerSpec, InProcessBus, SharedBus, StateChange};
 use maas_events::{
     Bucket,
     audit::AuditRecord,
@@ -19,7 +19,7 @@ use maas_model_catalog::{ModelCatalog, ModelCatalogSettings, SCHEMA};
 use maas_runtime::{config::Secret, process::Process};
 use maas_store::{ConnectOptions, Database, DatabaseUrl};
 use maas_testkit::{Postgres, TestDatabase, eventually};
-use maas_types::{Role, Timestamp, TokenId, UserId};
+use maas_types::{Clock, Role, Timestamp, TokenId, UserId};
 use maas_web::{
     Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings,
     internal::InternalTokens, middleware::control_plane,
@@ -36,6 +36,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct World {
     pub catalog: ModelCatalog,
     pub process: Process,
+    pub bus: SharedBus,
     pub folder: TempDir,
     pub audit: Arc<Mutex<Vec<AuditRecord>>>,
     pub states: Arc<Mutex<HashMap<String, ModelState>>>,
@@ -78,13 +79,20 @@ impl World {
     pub async fn sqlite(settings: ModelCatalogSettings) -> Self {
         let folder = TempDir::new().unwrap();
         let url = DatabaseUrl::Sqlite(folder.path().join("catalog.db"));
-        Self::start(settings, url, folder, None, InProcessBus::new()).await
+        Self::start(settings, url, folder, None, Process::new().unwrap()).await
+    }
+
+    /// One whose time the test decides.
+    pub async fn at(clock: Arc<dyn Clock>, settings: ModelCatalogSettings) -> Self {
+        let folder = TempDir::new().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("catalog.db"));
+        Self::start(settings, url, folder, None, Process { clock, ..Process::new().unwrap() }).await
     }
 
     pub async fn postgres(settings: ModelCatalogSettings) -> Self {
         let database = Postgres::shared().await.unwrap().database().await.unwrap();
         let url = DatabaseUrl::Postgres(database.url().to_owned());
-        Self::start(settings, url, TempDir::new().unwrap(), Some(database), InProcessBus::new()).await
+        Self::start(settings, url, TempDir::new().unwrap(), Some(database), Process::new().unwrap()).await
     }
 
     /// The same SQLite file and another process: an empty bus, perhaps other settings.
@@ -93,7 +101,7 @@ impl World {
         self.process.lifecycle.stopped(PATIENCE).await.unwrap();
         let folder = std::mem::replace(&mut self.folder, TempDir::new().unwrap());
         let url = DatabaseUrl::Sqlite(folder.path().join("catalog.db"));
-        Self::start(settings, url, folder, None, InProcessBus::new()).await
+        Self::start(settings, url, folder, None, Process::new().unwrap()).await
     }
 
     async fn start(
@@ -101,17 +109,17 @@ impl World {
         url: DatabaseUrl,
         folder: TempDir,
         postgres: Option<TestDatabase>,
-        bus: InProcessBus,
+        process: Process,
     ) -> Self {
         let options = ConnectOptions { url, schema: SCHEMA, max_connections: 5 };
         let database = Database::connect(&options).await.unwrap();
         maas_model_catalog::migrate(&database).await.unwrap();
         maas_model_catalog::check_schema(&database).await.unwrap();
-        let process = Process::new().unwrap();
+        let bus: SharedBus = Arc::new(InProcessBus::new());
         let audit = collect_audit(&bus).await;
         let states = collect_states(&bus);
-        let catalog = ModelCatalog::start(settings, database, Arc::new(bus), &process).await.unwrap();
-        Self { catalog, process, folder, audit, states, _postgres: postgres }
+        let catalog = ModelCatalog::start(settings, database, bus.clone(), &process).await.unwrap();
+        Self { catalog, process, bus, folder, audit, states, _postgres: postgres }
     }
 
     pub async fn call(&self, role: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
@@ -216,7 +224,7 @@ impl Drop for World {
     }
 }
 
-async fn collect_audit(bus: &InProcessBus) -> Arc<Mutex<Vec<AuditRecord>>> {
+async fn collect_audit(bus: &SharedBus) -> Arc<Mutex<Vec<AuditRecord>>> {
     let spec = ConsumerSpec {
         stream: AUDIT_STREAM,
         name: "test",
@@ -236,7 +244,7 @@ async fn collect_audit(bus: &InProcessBus) -> Arc<Mutex<Vec<AuditRecord>>> {
     collected
 }
 
-fn collect_states(bus: &InProcessBus) -> Arc<Mutex<HashMap<String, ModelState>>> {
+fn collect_states(bus: &SharedBus) -> Arc<Mutex<HashMap<String, ModelState>>> {
     let mut watch = bus.watch_state(Bucket::Models);
     let collected = Arc::new(Mutex::new(HashMap::new()));
     let states = collected.clone();

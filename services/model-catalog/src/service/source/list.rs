@@ -12,7 +12,8 @@ use crate::domain::{
     model_fields::{MAX_ENTRY, ModelFields},
     price::PriceInput,
     source::{OfferedModel, OfferedPrice, Source},
-    upstream::{UpstreamFields, parse_base_url},
+    upstream::parse_base_url,
+    upstream_fields::UpstreamFields,
 };
 
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -76,6 +77,7 @@ fn offer(source: &Source, listed: UpstreamModel) -> OfferedModel {
         base_url: Some(source.location.clone()),
         upstream_model: Some(listed.id.clone()),
         credential: Some(credential),
+        instance: Some(source.instance.clone()),
         ..UpstreamFields::default()
     };
     let first = ModelFields {

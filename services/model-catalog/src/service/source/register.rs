@@ -36,12 +36,13 @@ impl Catalog {
 
     fn configured_sources(&self, settings: &ModelCatalogSettings) -> Vec<Source> {
         let now = self.clock.now();
-        let source = |name: &str, kind, location, credential_variable, settings| Source {
+        let source = |name: &str, kind, location, settings| Source {
             id: SourceId::new_at(now),
             name: name.to_owned(),
             kind,
             location,
-            credential_variable,
+            credential_variable: None,
+            instance: String::new(),
             settings,
             configured: true,
             last_run_at: None,
@@ -54,13 +55,16 @@ impl Catalog {
         if let Some(path) = &settings.models_file {
             let file_settings = SourceSettings { price: self.default_price, ..SourceSettings::default() };
             let location = path.display().to_string();
-            sources.push(source(FILE_SOURCE, SourceKind::ConfigFile, location, None, file_settings));
+            sources.push(source(FILE_SOURCE, SourceKind::ConfigFile, location, file_settings));
         }
         for list in &settings.upstreams {
             let location = list.url.trim_end_matches('/').to_owned();
             let list_settings = list.source_settings(self.default_price);
-            let variable = list.credential_variable.clone();
-            sources.push(source(&list.name, SourceKind::OpenaiList, location, variable, list_settings));
+            sources.push(Source {
+                credential_variable: list.credential_variable.clone(),
+                instance: list.instance(),
+                ..source(&list.name, SourceKind::OpenaiList, location, list_settings)
+            });
         }
         sources
     }
