@@ -5,7 +5,8 @@
 //! the secret, of which only an HMAC-SHA-256 under a versioned pepper is kept.
 //!
 //! This crate does no I/O, knows no database, and never prints, logs or compares a secret in variable time. To add a
-//! pepper, add a version to the configuration: [`Peppers`] makes new MACs with the highest and checks with all.
+//! pepper, add a version to the configuration: [`Peppers`] makes new MACs with the highest and checks with all. The same
+//! peppers prove the ids of stored answers ([`ResponseId`]).
 #![forbid(unsafe_code)]
 
 mod base62;
@@ -13,12 +14,14 @@ mod key;
 mod parse;
 mod pepper;
 mod public_id;
+mod response_id;
 mod sealing;
 
 pub use key::{PlainKey, RandomError};
 pub use parse::{MalformedKey, ParsedKey};
 pub use pepper::{KeyMac, Pepper, PepperError, Peppers, PeppersError};
 pub use public_id::{PublicId, PublicIdError};
+pub use response_id::{MAX_UPSTREAM_RESPONSE_ID, ResponseId};
 pub use sealing::{Sealed, SealingError, SealingKeys, credential_binding};
 
 /// What every key starts with.

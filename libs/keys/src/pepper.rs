@@ -78,6 +78,14 @@ impl Pepper {
         mac.update(key.secret_text());
         mac.finalize().into_bytes().into()
     }
+
+    /// The MAC of something that is no key; `purpose` keeps the uses apart.
+    pub(crate) fn mac_of(&self, purpose: &[u8], content: &[u8]) -> [u8; 32] {
+        let mut mac = self.keyed.clone();
+        mac.update(purpose);
+        mac.update(content);
+        mac.finalize().into_bytes().into()
+    }
 }
 
 impl Peppers {
@@ -98,13 +106,16 @@ impl Peppers {
     /// True if the stored MAC is that of `key`, compared in constant time. A version that is not configured is no
     /// match: the key cannot be checked, so it does not work.
     pub fn verify(&self, key: &ParsedKey<'_>, expected: &KeyMac, pepper_version: u32) -> bool {
-        let pepper = self.by_version.iter().find(|pepper| pepper.version == pepper_version);
-        pepper.is_some_and(|pepper| pepper.mac(key).ct_eq(expected).into())
+        self.find(pepper_version).is_some_and(|pepper| pepper.mac(key).ct_eq(expected).into())
+    }
+
+    pub(crate) fn find(&self, version: u32) -> Option<&Pepper> {
+        self.by_version.iter().find(|pepper| pepper.version == version)
     }
 
     /// Whether keys under this pepper version can be checked at all.
     pub fn knows(&self, pepper_version: u32) -> bool {
-        self.by_version.iter().any(|pepper| pepper.version == pepper_version)
+        self.find(pepper_version).is_some()
     }
 }
 

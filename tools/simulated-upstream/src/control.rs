@@ -1,11 +1,11 @@
 //! Control from another process.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 
-use crate::answer::error_object;
 use crate::behaviour::Behaviour;
+use crate::dialect::Dialect;
+use crate::errors::Refusal;
 use crate::recorder::{RecordedRequest, Recorder};
 use crate::state::State;
 
@@ -25,7 +25,8 @@ async fn read_counters(state: SharedState) -> HttpResponse {
 }
 
 async fn list_requests(state: SharedState) -> HttpResponse {
-    let requests: Vec<RecordedRequest> = state.recorder.as_ref().map(Recorder::newest).unwrap_or_default();
+    let requests = state.recorder.as_ref().map(Recorder::newest).unwrap_or_default();
+    let requests: Vec<_> = requests.into_iter().map(RecordedRequest::without_credentials).collect();
     HttpResponse::Ok().json(requests)
 }
 
@@ -40,7 +41,7 @@ async fn set_behaviour(state: SharedState, body: Bytes) -> HttpResponse {
             state.set_behaviour(behaviour);
             HttpResponse::NoContent().finish()
         }
-        Err(error) => error_object(StatusCode::BAD_REQUEST, "BadRequestError", &error.to_string()),
+        Err(error) => Refusal::bad_request(error.to_string()).answer(Dialect::OpenAi, false),
     }
 }
 

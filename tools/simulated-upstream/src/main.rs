@@ -8,7 +8,7 @@ use clap::Parser;
 use maas_simulated_upstream::{Behaviour, Options, SimulatedUpstream};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A simulated OpenAI-compatible model server.
+/// A simulated model server.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -18,7 +18,7 @@ struct Arguments {
     port: u16,
     #[arg(long, default_value_t = 1)]
     workers: usize,
-    /// Asked for in Authorization: Bearer.
+    /// Asked for in Authorization: Bearer, x-api-key or api-key, as the called API has it.
     #[arg(long)]
     api_key: Option<String>,
     /// Model names, separated by commas.

@@ -12,7 +12,7 @@ use crate::behaviour::Behaviour;
 use crate::counters::Counters;
 use crate::recorder::{RecordedRequest, Recorder};
 use crate::state::State;
-use crate::{control, routes};
+use crate::{connection, control, routes};
 
 /// Where and what a server serves.
 #[derive(Debug, Clone)]
@@ -93,6 +93,16 @@ impl SimulatedUpstream {
         self.state.set_behaviour(behaviour);
     }
 
+    /// Changes a part; what was counted towards a limited number of errors stays counted.
+    pub fn change_behaviour(&self, change: impl FnOnce(&mut Behaviour)) {
+        self.state.change_behaviour(change);
+    }
+
+    /// What `/health` and `/v1/health` answer from now on; other answers stay as they are.
+    pub fn set_healthy(&self, healthy: bool) {
+        self.change_behaviour(|behaviour| behaviour.health_status = if healthy { 200 } else { 503 });
+    }
+
     pub fn counters(&self) -> Counters {
         self.state.counters.snapshot()
     }
@@ -102,7 +112,18 @@ impl SimulatedUpstream {
         self.state.recorder.as_ref().map(Recorder::newest).unwrap_or_default()
     }
 
-    /// Back to the first behaviour, nothing counted, nothing recorded.
+    /// The newest request to the API.
+    pub fn last_request(&self) -> Option<RecordedRequest> {
+        self.last_requests().pop()
+    }
+
+    /// The newest requests to paths that end so, oldest first.
+    pub fn requests_to(&self, path_end: &str) -> Vec<RecordedRequest> {
+        let requests = self.last_requests().into_iter();
+        requests.filter(|request| request.path.ends_with(path_end)).collect()
+    }
+
+    /// Back to the first behaviour, nothing counted, recorded or kept.
     pub fn reset(&self) {
         self.state.reset();
     }
@@ -137,6 +158,7 @@ fn run(
         let server = HttpServer::new(move || {
             App::new().app_data(state.clone()).configure(control::configure).configure(routes::configure)
         })
+        .on_connect(connection::keep_socket)
         // A client that leaves while its answer is being worked on is noticed at once only without half-closed sockets.
         .h1_allow_half_closed(false)
         .workers(workers)

@@ -3,22 +3,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
-
-use crate::answer::{CREATED, json_string};
-use crate::behaviour::{Behaviour, ErrorAnswer};
+use crate::behaviour::Behaviour;
 use crate::counters::LiveCounters;
+use crate::failures::Failures;
 use crate::recorder::Recorder;
+use crate::responses::KeptResponses;
 
 pub(crate) struct State {
     first_behaviour: Behaviour,
     behaviour: RwLock<Arc<Behaviour>>,
-    /// Errors answered since the behaviour was set.
-    errors_given: AtomicU64,
-    models: Vec<String>,
     next_id: AtomicU64,
-    pub(crate) models_body: Bytes,
+    pub(crate) models: Vec<String>,
+    pub(crate) failures: Failures,
     pub(crate) counters: Arc<LiveCounters>,
+    pub(crate) responses: Arc<KeptResponses>,
     /// `None` where speed matters more.
     pub(crate) recorder: Option<Recorder>,
 }
@@ -28,11 +26,11 @@ impl State {
         Self {
             behaviour: RwLock::new(Arc::new(behaviour.clone())),
             first_behaviour: behaviour,
-            errors_given: AtomicU64::new(0),
-            models_body: models_body(&models),
-            models,
             next_id: AtomicU64::new(1),
+            models,
+            failures: Failures::default(),
             counters: Arc::default(),
+            responses: Arc::default(),
             recorder: record_requests.then(Recorder::default),
         }
     }
@@ -44,13 +42,21 @@ impl State {
     /// For requests that arrive from now on.
     pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         *self.behaviour.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(behaviour);
-        self.errors_given.store(0, Ordering::Relaxed);
+        self.failures.start_over();
     }
 
-    /// Back to the first behaviour, nothing counted, nothing recorded.
+    /// Errors that were counted stay counted.
+    pub(crate) fn change_behaviour(&self, change: impl FnOnce(&mut Behaviour)) {
+        let mut current = self.behaviour.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut current));
+    }
+
+    /// Back to the first behaviour, nothing counted, recorded or kept.
     pub(crate) fn reset(&self) {
         self.set_behaviour(self.first_behaviour.clone());
+        self.failures.reset();
         self.counters.reset();
+        self.responses.reset();
         if let Some(recorder) = &self.recorder {
             recorder.reset();
         }
@@ -63,22 +69,4 @@ impl State {
     pub(crate) fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
-
-    /// The error due for this request; uses up one of a limited number.
-    pub(crate) fn take_error(&self, behaviour: &Behaviour) -> Option<ErrorAnswer> {
-        let error = behaviour.error?;
-        let given = self.errors_given.fetch_add(1, Ordering::Relaxed);
-        let due = behaviour.error_times.is_none_or(|times| given < times);
-        due.then_some(error)
-    }
-}
-
-pub(crate) fn model_object(id: &str) -> String {
-    let id = json_string(id);
-    format!(r#"{{"id":{id},"object":"model","created":{CREATED},"owned_by":"simulated-upstream"}}"#)
-}
-
-fn models_body(models: &[String]) -> Bytes {
-    let objects: Vec<String> = models.iter().map(|id| model_object(id)).collect();
-    format!(r#"{{"object":"list","data":[{}]}}"#, objects.join(",")).into()
 }

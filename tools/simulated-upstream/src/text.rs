@@ -13,3 +13,14 @@ pub(crate) fn push_words(into: &mut String, first: u64, count: u64) {
         into.push_str(word);
     }
 }
+
+/// How many words come before this one; `None` for a word that never comes.
+pub(crate) fn words_before(word: &str) -> Option<u64> {
+    WORDS.iter().position(|known| known.trim_end() == word.trim()).map(|position| position as u64)
+}
+
+/// The word with this number, counted without end.
+pub(crate) fn word(number: u64) -> &'static str {
+    let index = usize::try_from(number % WORDS.len() as u64).unwrap_or(0);
+    WORDS.get(index).copied().unwrap_or_default().trim_end()
+}

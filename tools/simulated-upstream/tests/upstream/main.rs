@@ -2,5 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod answers;
+mod azure;
+mod chat;
+mod endpoints;
+mod messages;
+mod quirks;
+mod responses;
 mod streams;
 mod support;
