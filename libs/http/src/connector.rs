@@ -13,11 +13,19 @@ use std::{
 use http::{Uri, uri::Scheme};
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, pki_types::ServerName};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use crate::{error::ConnectError, guard::AddressGuard, resolve::resolve_checked, stream::UpstreamStream};
+
+/// A connection on which nothing moves is probed after this time, since a NAT on the way may have forgotten it.
+const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(45);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_PROBES: u32 = 3;
+/// How long bytes of ours may stay unconfirmed; the kernel's own limit is a quarter of an hour.
+const UNCONFIRMED_LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone)]
 pub struct GuardedConnector(Arc<Inner>);
@@ -29,9 +37,8 @@ struct Inner {
 }
 
 impl GuardedConnector {
-    pub(crate) fn new(guard: AddressGuard, mut tls: ClientConfig, connect_timeout: Duration) -> Self {
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self(Arc::new(Inner { guard, tls: TlsConnector::from(Arc::new(tls)), connect_timeout }))
+    pub(crate) fn new(guard: AddressGuard, tls: Arc<ClientConfig>, connect_timeout: Duration) -> Self {
+        Self(Arc::new(Inner { guard, tls: TlsConnector::from(tls), connect_timeout }))
     }
 }
 
@@ -99,5 +106,16 @@ async fn connect_address(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     // Streams are many small frames; none may wait for the acknowledgement of the one before.
     stream.set_nodelay(true)?;
+    notice_dead_peer(&stream)?;
     Ok(stream)
+}
+
+/// An upstream that vanished without a word is an error within a minute or two, even while we only wait for it.
+fn notice_dead_peer(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(KEEP_ALIVE_AFTER).with_interval(KEEP_ALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&probes.with_retries(KEEP_ALIVE_PROBES))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNCONFIRMED_LIMIT))?;
+    Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
     error::ClientError,
     guard::{AddressGuard, BlockedAddress},
     resolve::{literal_address, resolve_checked},
-    tls::client_config,
+    tls::{client_config, load_roots},
 };
 
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ impl Default for ControlOptions {
 /// is an address never reaches the resolver, so call [`check_url`] before each call to a URL that was not built in.
 pub fn control_client(options: &ControlOptions) -> Result<reqwest::Client, ClientError> {
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(client_config(&options.ca_files)?)
+        .tls_backend_preconfigured(client_config(load_roots(&options.ca_files)?)?)
         .dns_resolver(GuardedResolver(options.guard.clone()))
         .redirect(redirect::Policy::none())
         // A proxy would resolve names itself and so pass the guard by.

@@ -1,8 +1,8 @@
 //! What can go wrong on the way to an upstream, one variant per reason that a caller acts on.
 
-use std::{error::Error, path::PathBuf};
+use std::{error::Error, path::PathBuf, sync::Arc};
 
-use crate::guard::BlockedAddress;
+use crate::{body::RequestBodyError, guard::BlockedAddress};
 
 /// A client cannot be built from its options.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum ConnectError {
 /// How a call to an upstream failed. Texts name the host at most, never the path or the credentials.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
+    /// The upstream's own settings are wrong, such as its CA file; other upstreams are not concerned.
+    #[error("the connection settings of the upstream cannot be used")]
+    Settings(#[source] Arc<ClientError>),
     #[error("the address of the upstream is blocked")]
     Blocked(#[source] BlockedAddress),
     #[error("the name of the upstream cannot be resolved")]
@@ -52,25 +55,39 @@ pub enum UpstreamError {
     /// What came back is not HTTP, or the request cannot be sent as it is.
     #[error("the upstream broke the protocol")]
     Protocol(#[source] Box<dyn Error + Send + Sync>),
+    /// The body that was to be passed on failed; the upstream did nothing wrong.
+    #[error("the request could not be passed on to the upstream")]
+    RequestBody(#[source] RequestBodyError),
 }
 
 impl UpstreamError {
     /// No byte of the request was sent, so a second attempt cannot make the upstream work twice.
     pub fn is_before_request(&self) -> bool {
         match self {
-            Self::Blocked(_) | Self::Resolve(_) | Self::Connect(_) | Self::Tls(_) | Self::Timeout(_) => true,
-            Self::Cut(_) | Self::Protocol(_) => false,
+            Self::Settings(_)
+            | Self::Blocked(_)
+            | Self::Resolve(_)
+            | Self::Connect(_)
+            | Self::Tls(_)
+            | Self::Timeout(_) => true,
+            Self::Cut(_) | Self::Protocol(_) | Self::RequestBody(_) => false,
         }
     }
 
     /// The classification of an error of a response's body.
     pub fn from_body(error: hyper::Error) -> Self {
+        if let Some(fault) = request_body_fault(&error) {
+            return Self::RequestBody(fault);
+        }
         if is_cut(&error) { Self::Cut(error.into()) } else { Self::Protocol(error.into()) }
     }
 
     pub(crate) fn from_client(error: hyper_util::client::legacy::Error) -> Self {
         if error.is_connect() {
             return from_connect(error);
+        }
+        if let Some(fault) = request_body_fault(&error) {
+            return Self::RequestBody(fault);
         }
         let hyper_error = chain(&error).find_map(|cause| cause.downcast_ref::<hyper::Error>());
         if hyper_error.is_none_or(is_cut) { Self::Cut(error.into()) } else { Self::Protocol(error.into()) }
@@ -98,6 +115,10 @@ fn from_connect(error: hyper_util::client::legacy::Error) -> UpstreamError {
             UpstreamError::Tls(ConnectError::Tls { host: host.clone(), source: copied(source) })
         }
     }
+}
+
+fn request_body_fault(error: &(dyn Error + 'static)) -> Option<RequestBodyError> {
+    chain(error).find_map(|cause| cause.downcast_ref::<RequestBodyError>()).copied()
 }
 
 fn is_cut(error: &hyper::Error) -> bool {

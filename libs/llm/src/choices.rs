@@ -1,11 +1,11 @@
-//! Reads the `choices` of an answer or a chunk: what was produced and whether it is finished.
+//! What was produced and whether it is finished; reads the `choices` of an answer or a chunk.
 
 use crate::scan::{Cursor, Kind, ScanError};
 
 /// The longest finish reason that is kept.
 const MAX_FINISH_REASON: usize = 64;
 
-/// What the choices seen so far amount to.
+/// What the choices seen so far amount to. A language without choices has one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ChoicesSeen {
     /// Bytes of text, reasoning and tool-call arguments, decoded.
@@ -22,6 +22,28 @@ impl ChoicesSeen {
     /// Every choice that was begun has a finish reason.
     pub const fn all_finished(&self) -> bool {
         self.finished != 0 && self.started == self.finished
+    }
+
+    /// Something was produced, of so many bytes; nothing if there are none.
+    pub const fn add_bytes(&mut self, bytes: usize) {
+        if bytes > 0 {
+            self.content = true;
+            self.content_bytes = self.content_bytes.saturating_add(bytes as u64);
+        }
+    }
+
+    /// The one choice has ended for this reason; a reason that is too long is not kept.
+    pub fn finish(&mut self, reason: &str) {
+        self.started |= 1;
+        self.finished |= 1;
+        if self.finish_reason.as_deref() != Some(reason) {
+            self.finish_reason = Some(reason.to_owned()).filter(|reason| reason.len() <= MAX_FINISH_REASON);
+        }
+    }
+
+    /// A choice was begun that has no finish reason yet.
+    pub const fn any_unfinished(&self) -> bool {
+        self.started != self.finished
     }
 
     /// Reads the value at the cursor and answers how many choices stand there; `None` if it is not an array.
@@ -85,9 +107,8 @@ impl ChoicesSeen {
     }
 
     fn add_text(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ScanError> {
-        if let Some(text) = cursor.text()?.filter(|text| !text.is_empty()) {
-            self.content = true;
-            self.content_bytes += text.decoded_len() as u64;
+        if let Some(text) = cursor.text()? {
+            self.add_bytes(text.decoded_len());
         }
         Ok(())
     }

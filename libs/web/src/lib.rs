@@ -8,6 +8,7 @@
 
 pub mod body;
 pub mod caller;
+pub mod edge;
 pub mod etag;
 pub mod explorer;
 mod gate;

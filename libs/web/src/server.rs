@@ -56,29 +56,6 @@ where
     });
 }
 
-/// The settings of a listener that carries the data plane, applied to an `HttpServer` (a macro, since the type of its
-/// factory cannot be named).
-///
-/// Small writes leave at once: a stream's last chunk would otherwise wait for the client's delayed acknowledgement
-/// (measured: 43 ms added to a stream that took 1). Half-closed connections are not allowed: else a client that leaves a
-/// request that is not streamed would be noticed only when the answer is written. Headers must be there within ten
-/// seconds.
-#[macro_export]
-macro_rules! data_plane_server {
-    ($server:expr, $workers:expr, $drain:expr) => {
-        $server
-            .workers(if $workers == 0 { $crate::server::default_workers() } else { $workers })
-            .tcp_nodelay(true)
-            .h1_allow_half_closed(false)
-            .client_request_timeout(::std::time::Duration::from_secs(10))
-            .keep_alive(::std::time::Duration::from_secs(75))
-            .max_connections(25_000)
-            .backlog(4_096)
-            .disable_signals()
-            .shutdown_timeout($drain.as_secs())
-    };
-}
-
 /// One worker per core.
 pub fn default_workers() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -15,6 +15,7 @@ mod path;
 mod refusal;
 mod relay;
 mod request;
+mod routing;
 pub mod settings;
 mod state;
 mod usage_of_key;
@@ -27,11 +28,11 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicUsize},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use actix_web::{
-    App, Error, HttpServer,
+    App, Error,
     body::BoxBody,
     dev::{ServiceFactory, ServiceRequest, ServiceResponse, fn_service},
 };
@@ -42,6 +43,7 @@ use maas_journal::{Journal, JournalOptions};
 use maas_keys::{Pepper, Peppers, SealingKeys};
 use maas_runtime::{exit::StartError, lifecycle::Lifecycle, process::Process};
 use maas_types::UserId;
+use maas_web::edge::{ClientPatience, DataPlaneOptions, serve_data_plane};
 
 pub use openapi::openapi;
 pub use settings::ProxySettings;
@@ -51,7 +53,8 @@ use metering::{
     shipping::Shipper,
 };
 use metrics::ProxyMetrics;
-use state::{State, credential::CredentialSource, lookup::KeyLookups, watch};
+use routing::{HealthTable, Watched, checker::CheckTarget, report::Reporter};
+use state::{State, credential::CredentialSource, lookup::KeyLookups, upstream::UpstreamSource, watch};
 use usage_of_key::KeyUsageQuestions;
 use worker::{Shared, Worker};
 
@@ -73,8 +76,10 @@ impl Proxy {
             folder: settings.credential_dir.clone(),
             sealing: sealing_keys(&settings)?,
         };
+        let routing = Arc::new(HealthTable::new(settings.routing.clone(), Instant::now()));
+        let upstreams = UpstreamSource { credentials, ca_dir: settings.ca_dir.clone(), health: routing.clone() };
         let clock = process.clock.clone();
-        let applier = Arc::new(watch::Applier::new(state.clone(), metrics.clone(), credentials, clock.clone()));
+        let applier = Arc::new(watch::Applier::new(state.clone(), metrics.clone(), upstreams, clock.clone()));
         let checks = watch::register_checks(process);
         state::load::spawn(&settings.state_sources, &applier, &checks, process).context("the state's client")?;
         watch::spawn_watchers(&bus, &applier, &checks, process);
@@ -83,13 +88,21 @@ impl Proxy {
         spawn_recovery(&journal, recovery, process);
 
         let guard = AddressGuard { allow_loopback: settings.allow_loopback_upstreams, ..AddressGuard::default() };
-        let clients = UpstreamClientFactory::new(&UpstreamOptions { guard, ..UpstreamOptions::default() });
+        let ca_files = settings.ca_files.clone();
+        let clients = UpstreamClientFactory::new(&UpstreamOptions { guard, ca_files, ..UpstreamOptions::default() });
+        let clients = clients.context("the upstream client")?;
+        let watch_list = watch_list(&state);
+        routing::checker::spawn(watch_list.clone(), clients.clone(), settings.routing.clone(), &process.lifecycle);
+        let instance = journal.instance().into_bytes();
+        let reporter = Reporter { bus: bus.clone(), instance, table: routing.clone(), watch_list };
+        reporter.spawn(process).context("metrics")?;
         let shared = Shared {
             peppers: peppers(&settings)?,
             lookups: KeyLookups::new(bus.clone(), state.clone(), applier.clone()),
             applier,
             key_usage: KeyUsageQuestions::new(bus),
-            clients: clients.context("the upstream client")?,
+            clients,
+            routing,
             draining: process.lifecycle.soft_stop().clone(),
             in_progress: AtomicUsize::new(0),
             next_worker: AtomicU32::new(RECOVERY_WORKER + 1),
@@ -129,15 +142,14 @@ impl Proxy {
         let document = maas_web::openapi::to_text(&openapi())?;
         let proxy = self.clone();
         let drain = self.shared.settings.drain_timeout.get();
-        let server = HttpServer::new(move || {
+        let options = DataPlaneOptions { workers, drain, patience: ClientPatience::default() };
+        let application = move || {
             let document = document.clone();
             App::new()
                 .configure(move |services| maas_web::explorer::serve_document(services, "proxy", document))
                 .default_service(proxy.data_plane())
-        });
-        let server = maas_web::data_plane_server!(server, workers, drain).listen(listener)?.run();
-        maas_web::server::run_until_stopped(lifecycle, "data plane", server.handle(), server);
-        Ok(())
+        };
+        Ok(serve_data_plane(lifecycle, "data plane", listener, options, application)?)
     }
 
     /// Whether the owner's keys are believed here.
@@ -168,6 +180,24 @@ impl Proxy {
         metrics.journal_oldest.set(age_ms / 1_000);
         self.shared.applier.report_ages();
     }
+}
+
+/// The upstreams that the catalogue has at each moment.
+fn watch_list(state: &Arc<State>) -> routing::WatchList {
+    let state = state.clone();
+    Arc::new(move || {
+        let models = state.models();
+        let watched = models.iter().flat_map(|model| {
+            let upstreams = model.upstreams.iter().chain(&model.mirrors);
+            upstreams.map(|upstream| Watched {
+                model: model.metrics.label().to_owned(),
+                upstream: upstream.name.clone(),
+                health: upstream.health.clone(),
+                check: upstream.health_check.clone().map(|uri| CheckTarget { uri, profile: upstream.profile.clone() }),
+            })
+        });
+        watched.collect()
+    })
 }
 
 fn open_journal(settings: &ProxySettings) -> Result<(Journal, maas_journal::Recovery), StartError> {

@@ -336,6 +336,13 @@ pub struct Ended {
     pub priced: bool,
 }
 
+impl ModelMetrics {
+    /// The model's label value.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+}
+
 /// The handles of one model.
 pub struct ModelMetrics {
     label: String,

@@ -32,6 +32,71 @@ const INFERENCE_ERRORS: [(&str, &str); 11] = [
 const READ_ERRORS: [(&str, &str); 2] =
     [("401", "No valid API key"), ("503", "Not available right now; Retry-After says when to try again")];
 
+const STORED_ERRORS: [(&str, &str); 7] = [
+    ("400", "A parameter is not supported"),
+    ("401", "No valid API key"),
+    ("403", "The key may not call the model"),
+    ("404", "There is no such response of this key's owner"),
+    ("502", "The model's server failed"),
+    ("503", "Not available right now; Retry-After says when to try again"),
+    ("504", "The model's server did not answer in time"),
+];
+
+/// One inference operation, as far as the proxy looks at its body.
+struct Inference {
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    /// The member that carries the content; the last one is a file for uploads.
+    content: &'static [&'static str],
+    is_list: bool,
+    streams: bool,
+    media_type: &'static str,
+    answers: &'static [&'static str],
+}
+
+const JSON: &str = "application/json";
+const UPLOAD: &str = "multipart/form-data";
+
+const fn json(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    content: &'static [&'static str],
+) -> Inference {
+    Inference { path, id, summary, content, is_list: false, streams: false, media_type: JSON, answers: &[JSON] }
+}
+
+const fn listed(row: Inference) -> Inference {
+    Inference { is_list: true, ..row }
+}
+
+const fn streamed(row: Inference) -> Inference {
+    Inference { streams: true, answers: &[JSON, "text/event-stream"], ..row }
+}
+
+const fn upload(path: &'static str, id: &'static str, summary: &'static str) -> Inference {
+    Inference { media_type: UPLOAD, answers: &[JSON, "text/plain"], ..json(path, id, summary, &["file"]) }
+}
+
+const INFERENCE: [Inference; 15] = [
+    listed(streamed(json("/v1/chat/completions", "createChatCompletion", "Answer a conversation", &["messages"]))),
+    streamed(json("/v1/completions", "createCompletion", "Continue a text", &["prompt"])),
+    streamed(json("/v1/responses", "createResponse", "Answer in OpenAI's Responses form", &["input"])),
+    listed(streamed(json("/v1/messages", "createMessage", "Answer in Anthropic's Messages form", &["messages"]))),
+    listed(json("/v1/messages/count_tokens", "countMessageTokens", "Count the tokens of a message", &["messages"])),
+    json("/v1/embeddings", "createEmbedding", "Turn text into vectors", &["input"]),
+    json("/v1/rerank", "createRerank", "Order documents by their relevance", &["query", "documents"]),
+    Inference { answers: &["audio/mpeg"], ..json("/v1/audio/speech", "createSpeech", "Speak a text", &["input"]) },
+    upload("/v1/audio/transcriptions", "createTranscription", "Write down what is said"),
+    upload("/v1/audio/translations", "createTranslation", "Write down in English what is said"),
+    streamed(json("/v1/images/generations", "createImage", "Paint a picture", &["prompt"])),
+    Inference { content: &["prompt", "image"], ..upload("/v1/images/edits", "createImageEdit", "Change a picture") },
+    json("/v1/moderations", "createModeration", "Judge whether a text is harmful", &["input"]),
+    json("/tokenize", "tokenizeText", "Cut a text into tokens", &["prompt"]),
+    listed(json("/detokenize", "detokenizeTokens", "Put tokens together to a text", &["tokens"])),
+];
+
 /// The document of the proxy.
 pub fn openapi() -> OpenApi {
     let mut document = document("proxy", |_| {});
@@ -48,44 +113,74 @@ pub fn openapi() -> OpenApi {
     let header = ApiKey::Header(ApiKeyValue::with_description("x-api-key", "The same key, for other client libraries"));
     components.add_security_scheme("api_key_header", SecurityScheme::ApiKey(header));
 
-    let chat = inference("createChatCompletion", "Answer a conversation", "messages", Type::Array);
-    let completion = inference("createCompletion", "Continue a text", "prompt", Type::String);
-    let embeddings = inference("createEmbedding", "Turn text into vectors", "input", Type::String);
     let paths = &mut document.paths.paths;
-    paths.insert("/v1/chat/completions".to_owned(), PathItem::new(HttpMethod::Post, chat));
-    paths.insert("/v1/completions".to_owned(), PathItem::new(HttpMethod::Post, completion));
-    paths.insert("/v1/embeddings".to_owned(), PathItem::new(HttpMethod::Post, embeddings));
+    for row in &INFERENCE {
+        paths.insert(row.path.to_owned(), PathItem::new(HttpMethod::Post, inference(row)));
+    }
+    add_stored_responses(paths);
     paths.insert("/v1/models".to_owned(), PathItem::new(HttpMethod::Get, list_models()));
     paths.insert("/v1/models/{model}".to_owned(), PathItem::new(HttpMethod::Get, get_model()));
     paths.insert("/v1/key".to_owned(), PathItem::new(HttpMethod::Get, get_own_key()));
     document
 }
 
-fn inference(id: &str, summary: &str, content: &str, content_type: Type) -> Operation {
-    let text = |description: &str| ObjectBuilder::new().schema_type(Type::String).description(Some(description));
-    let content_schema: Schema = match content_type {
-        Type::Array => ArrayBuilder::new().items(RefOr::T(free_object())).build().into(),
-        _ => ObjectBuilder::new().description(Some("Text, or a list of texts or tokens")).build().into(),
-    };
-    let stream = ObjectBuilder::new().schema_type(Type::Boolean).description(Some("Answer as server-sent events"));
-    let body = ObjectBuilder::new()
-        .property("model", text("A name from GET /v1/models").build())
+fn inference(row: &Inference) -> Operation {
+    let described = |kind: Type, text: &str| ObjectBuilder::new().schema_type(kind).description(Some(text)).build();
+    let mut body = ObjectBuilder::new()
+        .property("model", described(Type::String, "A name from GET /v1/models"))
         .required("model")
-        .property(content, content_schema)
-        .required(content)
-        .property("stream", stream.build())
         .additional_properties(Some(AdditionalProperties::FreeForm(true)));
-    let json = ContentBuilder::new().schema(Some(Schema::from(body.build()))).build();
-    let request = RequestBodyBuilder::new().content("application/json", json).required(Some(Required::True)).build();
-    let answer = ResponseBuilder::new()
-        .description("The model's answer, or its stream")
-        .content("application/json", ContentBuilder::new().schema(Some(free_object())).build())
-        .content("text/event-stream", ContentBuilder::new().schema(Some(text("Frames").build())).build())
-        .build();
+    for name in row.content {
+        let schema: Schema = match row.is_list {
+            true => ArrayBuilder::new().items(RefOr::T(ObjectBuilder::new().build().into())).build().into(),
+            false if row.media_type == UPLOAD => described(Type::String, "A file, or text").into(),
+            false => ObjectBuilder::new().description(Some("Text, or a list of what the model takes")).build().into(),
+        };
+        body = body.property(*name, schema);
+        // Servers take other members in their place: `prompt` or `messages`, for example.
+        if row.is_list {
+            body = body.required(*name);
+        }
+    }
+    if row.streams {
+        body = body.property("stream", described(Type::Boolean, "Answer as server-sent events"));
+    }
+    let content = ContentBuilder::new().schema(Some(Schema::from(body.build()))).build();
+    let request = RequestBodyBuilder::new().content(row.media_type, content).required(Some(Required::True)).build();
+    let answer = row.answers.iter().fold(ResponseBuilder::new(), |answer, media_type| {
+        let schema = match *media_type {
+            JSON => free_object(),
+            "text/event-stream" => described(Type::String, "Frames").into(),
+            _ => described(Type::String, "The bytes of the model's server").into(),
+        };
+        answer.content(*media_type, ContentBuilder::new().schema(Some(schema)).build())
+    });
+    let answer = answer.description("What the model's server answers, with our names").build();
     with_errors(
-        operation(id, summary, "inference").request_body(Some(request)).response("200", answer),
+        operation(row.id, row.summary, "inference").request_body(Some(request)).response("200", answer),
         &INFERENCE_ERRORS,
     )
+}
+
+/// What an upstream keeps of a response.
+fn add_stored_responses(paths: &mut utoipa::openapi::path::PathsMap<String, PathItem>) {
+    let stored = |id: &str, summary: &str| {
+        let parameter = ParameterBuilder::new()
+            .name("response_id")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("The id of a response that this key's owner has created"))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()));
+        let answer = json_answer("What the model's server answers, with our names", free_object());
+        with_errors(operation(id, summary, "responses").parameter(parameter).response("200", answer), &STORED_ERRORS)
+    };
+    let mut whole = PathItem::new(HttpMethod::Get, stored("getResponse", "Show a stored response"));
+    whole.delete = Some(stored("deleteResponse", "Remove a stored response"));
+    paths.insert("/v1/responses/{response_id}".to_owned(), whole);
+    let cancel = PathItem::new(HttpMethod::Post, stored("cancelResponse", "Cancel a response"));
+    paths.insert("/v1/responses/{response_id}/cancel".to_owned(), cancel);
+    let items = PathItem::new(HttpMethod::Get, stored("listResponseInputItems", "List the input of a response"));
+    paths.insert("/v1/responses/{response_id}/input_items".to_owned(), items);
 }
 
 fn list_models() -> Operation {

@@ -1,7 +1,13 @@
 //! A request that is not served: the reason, and the answer in the client's dialect. The only place that renders one.
 
 use actix_web::{HttpResponse, http::StatusCode};
-use maas_llm::error::{ApiErrorCode, error_body};
+use maas_llm::{
+    api::Api,
+    error::{ApiErrorCode, error_body},
+};
+use maas_types::Outcome;
+
+use crate::metering::Settlement;
 
 /// Why the answer is an error. The code decides status, type, default message and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +20,8 @@ pub struct Refusal {
     pub retry_after_seconds: Option<u32>,
     /// Instead of the code's own: an upstream's 4xx keeps its status.
     pub status: Option<u16>,
+    /// The client is gone: nobody reads the answer, and it is booked as that.
+    pub client_left: bool,
 }
 
 impl Refusal {
@@ -25,7 +33,16 @@ impl Refusal {
         self.status.unwrap_or(self.code.status())
     }
 
-    pub fn render(&self, request_id: &str) -> HttpResponse {
+    /// How an admitted request is booked that ends so.
+    pub fn settlement(&self) -> Settlement {
+        match self.client_left {
+            true => Settlement::unused(Outcome::ClientCancelled, 0, "client_cancelled"),
+            false => Settlement::unused(self.code.outcome(), self.status(), self.code.code()),
+        }
+    }
+
+    /// In the words of the client's language.
+    pub fn render(&self, api: Api, request_id: &str) -> HttpResponse {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         if let Some(seconds) = self.retry_after_seconds.or(self.code.retry_after()) {
@@ -37,13 +54,13 @@ impl Refusal {
             response.insert_header(("x-should-retry", "false"));
         }
         response.insert_header(("x-request-id", request_id));
-        let body = error_body(self.code, self.message.as_deref(), self.param.as_deref(), request_id);
+        let body = error_body(api, self.code, self.message.as_deref(), self.param.as_deref(), request_id);
         response.content_type("application/json").body(body)
     }
 }
 
 impl From<ApiErrorCode> for Refusal {
     fn from(code: ApiErrorCode) -> Self {
-        Self { code, message: None, param: None, retry_after_seconds: None, status: None }
+        Self { code, message: None, param: None, retry_after_seconds: None, status: None, client_left: false }
     }
 }

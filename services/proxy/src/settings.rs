@@ -6,6 +6,8 @@ use maas_events::Bucket;
 use maas_runtime::config::{Faults, HumanDuration, Secret, Validate};
 use serde::{Deserialize, Serialize};
 
+use crate::routing::RoutingSettings;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ProxySettings {
     /// Folder of the usage journal; one proxy process per folder.
@@ -24,6 +26,10 @@ pub struct ProxySettings {
     pub credential_variables: Vec<String>,
     /// Folder under which credential files may be; empty: none.
     pub credential_dir: PathBuf,
+    /// Certificate authorities besides the machine's, PEM, for every upstream.
+    pub ca_files: Vec<PathBuf>,
+    /// Folder under which the CA files of single upstreams may be; empty: none.
+    pub ca_dir: PathBuf,
     /// Upstreams on this machine may be called. Standalone and tests.
     pub allow_loopback_upstreams: bool,
     /// Largest request body, declared and after decompression.
@@ -38,6 +44,8 @@ pub struct ProxySettings {
     pub body_gap: HumanDuration,
     /// How long usage that was sent may stay uncommitted before it is asked for and sent again.
     pub resend_after: HumanDuration,
+    /// When upstreams are avoided, tried again and checked.
+    pub routing: RoutingSettings,
     /// How long open requests may go on once the process is told to stop.
     pub drain_timeout: HumanDuration,
 }
@@ -97,6 +105,8 @@ impl Default for ProxySettings {
             encryption_key_version: 1,
             credential_variables: vec!["_API_KEY".to_owned(), "_UPSTREAM_KEY".to_owned()],
             credential_dir: PathBuf::new(),
+            ca_files: Vec::new(),
+            ca_dir: PathBuf::new(),
             allow_loopback_upstreams: false,
             max_body_bytes: 32 * 1024 * 1024,
             max_answer_bytes: 32 * 1024 * 1024,
@@ -104,6 +114,7 @@ impl Default for ProxySettings {
             ping_interval: HumanDuration::from_secs(15),
             body_gap: HumanDuration::from_secs(30),
             resend_after: HumanDuration::from_secs(10),
+            routing: RoutingSettings::default(),
             drain_timeout: HumanDuration::from_secs(600),
         }
     }
@@ -118,6 +129,7 @@ impl Validate for ProxySettings {
             faults.add("pepper", "must have at least 32 bytes");
         }
         faults.section("state_sources", &self.state_sources);
+        faults.section("routing", &self.routing);
         if self.previous_pepper.is_set() && self.previous_pepper.expose().len() < 32 {
             faults.add("previous_pepper", "must have at least 32 bytes");
         }

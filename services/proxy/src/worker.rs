@@ -1,7 +1,7 @@
 //! What one worker thread has: its share of the process, and its own client, journal and leftovers.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
     sync::{
         Arc,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use maas_http::{UpstreamClient, UpstreamClientFactory};
+use maas_http::{UpstreamClientFactory, UpstreamClients};
 use maas_journal::{Journal, JournalError};
 use maas_keys::Peppers;
 use maas_types::Clock;
@@ -20,6 +20,7 @@ use crate::{
     metering::open_request::SharedJournal,
     metrics::ProxyMetrics,
     relay::leftover::Leftovers,
+    routing::HealthTable,
     settings::ProxySettings,
     state::{State, lookup::KeyLookups, watch::Applier},
     usage_of_key::KeyUsageQuestions,
@@ -37,6 +38,7 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     pub journal: Journal,
     pub clients: UpstreamClientFactory,
+    pub routing: Arc<HealthTable>,
     /// No new requests; those in progress are finished.
     pub draining: CancellationToken,
     pub in_progress: AtomicUsize,
@@ -46,9 +48,14 @@ pub struct Shared {
 /// One per worker thread; nothing in it crosses threads.
 pub struct Worker {
     pub shared: Arc<Shared>,
-    pub client: UpstreamClient,
+    pub clients: UpstreamClients,
     pub journal: SharedJournal,
     pub leftovers: Leftovers,
+    /// For choices that need no secrecy: weights, backoff.
+    pub random: RefCell<fastrand::Rng>,
+    /// Copies for mirrors that are under way.
+    pub mirroring: Rc<Cell<usize>>,
+    pub peppers: Rc<Peppers>,
 }
 
 impl Worker {
@@ -57,7 +64,15 @@ impl Worker {
         let number = shared.next_worker.fetch_add(1, Ordering::Relaxed);
         let journal = Rc::new(RefCell::new(shared.journal.worker(number)?));
         flush_every_second(&journal);
-        Ok(Self { client: shared.clients.client(), journal, leftovers: Leftovers::spawn(), shared })
+        Ok(Self {
+            clients: UpstreamClients::new(shared.clients.clone()),
+            journal,
+            leftovers: Leftovers::spawn(),
+            random: RefCell::new(fastrand::Rng::new()),
+            mirroring: Rc::default(),
+            peppers: Rc::new(shared.peppers.clone()),
+            shared,
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, middleware::from_fn, web};
+use actix_web::{App, middleware::from_fn, web};
 use anyhow::Context as _;
 use maas_auth::Auth;
 use maas_bus::{InProcessBus, SharedBus};
@@ -19,7 +19,11 @@ use maas_store::{ConnectOptions, Database, DatabaseUrl};
 use maas_types::UserId;
 use maas_usage_ingest::UsageIngest;
 use maas_web::{
-    SharedCallerResolver, WebSettings, data_plane_server, explorer, middleware::control_plane, operations::HttpMetrics,
+    SharedCallerResolver, WebSettings,
+    edge::{ClientPatience, DataPlaneOptions, serve_data_plane},
+    explorer,
+    middleware::control_plane,
+    operations::HttpMetrics,
     server,
 };
 use secrecy::SecretString;
@@ -182,7 +186,7 @@ fn serve(
 
     let drain = services.proxy.drain_timeout();
     let composed = services.clone();
-    let factory = HttpServer::new(move || {
+    let application = move || {
         App::new()
             .wrap(from_fn(control_plane))
             .app_data(settings.clone())
@@ -200,10 +204,9 @@ fn serve(
                 explorer::configure(resources);
             })
             .default_service(composed.proxy.data_plane())
-    });
-    let workers = configuration.http.workers;
-    let running = data_plane_server!(factory, workers, drain).listen(listener).map_err(anyhow::Error::from)?.run();
-    server::run_until_stopped(&edge.lifecycle, "http", running.handle(), running);
+    };
+    let options = DataPlaneOptions { workers: configuration.http.workers, drain, patience: ClientPatience::default() };
+    serve_data_plane(&edge.lifecycle, "http", listener, options, application).map_err(anyhow::Error::from)?;
     Ok(())
 }
 

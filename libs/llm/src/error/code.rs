@@ -41,6 +41,7 @@ pub enum ApiErrorCode {
     ModelNotFound,
     ModelNotAllowed,
     ModelUnavailable,
+    ResponseNotFound,
     InsufficientQuota,
     RequestExceedsBudget,
     RateLimitExceeded,
@@ -85,7 +86,7 @@ const fn row(
 }
 
 impl ApiErrorCode {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::InvalidApiKey,
         Self::ExpiredApiKey,
         Self::RevokedApiKey,
@@ -96,6 +97,7 @@ impl ApiErrorCode {
         Self::ModelNotFound,
         Self::ModelNotAllowed,
         Self::ModelUnavailable,
+        Self::ResponseNotFound,
         Self::InsufficientQuota,
         Self::RequestExceedsBudget,
         Self::RateLimitExceeded,
@@ -179,6 +181,7 @@ impl ApiErrorCode {
             Self::ModelNotFound => row(404, "model_not_found", NotFound, Outcome::ClientError, None, "The model does not exist or is not visible to this API key."),
             Self::ModelNotAllowed => row(403, "model_not_allowed", Permission, Outcome::AuthDenied, None, "This API key may not use the model; ask its owner or an administrator for access."),
             Self::ModelUnavailable => row(503, "model_unavailable", Server, Outcome::Unavailable, Some(5), "No upstream that serves the model is available at the moment."),
+            Self::ResponseNotFound => row(404, "response_not_found", NotFound, Outcome::ClientError, None, "There is no such response, or it belongs to somebody else."),
             Self::InsufficientQuota => row(429, "insufficient_quota", ErrorType::InsufficientQuota, Outcome::QuotaExceeded, None, "The budget is used up."),
             Self::RequestExceedsBudget => row(429, "request_exceeds_budget", ErrorType::InsufficientQuota, Outcome::QuotaExceeded, None, "The request may cost more than what is left of the budget."),
             Self::RateLimitExceeded => row(429, "rate_limit_exceeded", RateLimit, Outcome::RateLimited, Some(1), "Too many requests or tokens in a short time."),

@@ -2,6 +2,7 @@
 
 mod body;
 mod code;
+mod overflow;
 mod upstream;
 
 pub use body::{DOC_URL_BASE, ErrorBody, error_body};

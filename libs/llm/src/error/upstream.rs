@@ -1,6 +1,7 @@
 //! What an upstream's error says, whatever shape it has.
 
-use crate::scan::{Cursor, Kind, ScanError, Value, scan_object};
+use super::overflow::speaks_of_context_overflow;
+use crate::scan::{Cursor, Kind, ScanError, Value};
 
 /// The longest upstream message that is shown or kept.
 pub const MAX_MESSAGE_CHARS: usize = 1_000;
@@ -21,17 +22,52 @@ pub struct UpstreamErrorInfo {
     pub context_overflow: bool,
 }
 
-/// Reads an error body: OpenAI's object, the flat objects of vLLM and FastAPI, plain text, or a page.
+/// Reads an error body: OpenAI's object and Azure's longer one, Anthropic's, Google's list of one, the flat objects of
+/// vLLM, FastAPI and Cohere, TGI's and Ollama's bare message, plain text, or a page.
 pub fn parse_upstream_error(body: &[u8]) -> UpstreamErrorInfo {
-    let mut found = UpstreamErrorInfo::default();
-    let kind = scan_object::<ScanError>(body, |cursor, key| match &*key.bytes() {
-        b"error" => read_error_object(&mut found, cursor),
-        name => found.take(name, cursor.value()?),
-    });
-    if kind != Ok(Kind::Object) {
-        found = UpstreamErrorInfo { message: message_of_text(body), ..UpstreamErrorInfo::default() };
+    read_body(body)
+        .unwrap_or_else(|| UpstreamErrorInfo { message: message_of_text(body), ..Default::default() })
+        .finished()
+}
+
+/// `None` if the body is neither an object nor a list of them.
+fn read_body(body: &[u8]) -> Option<UpstreamErrorInfo> {
+    let mut cursor = Cursor::new(body);
+    let mut found = None;
+    let kind = match cursor.peek().ok()? {
+        Kind::Array => cursor.elements(|cursor| {
+            if found.is_none() {
+                found = Some(read_outer_object(cursor)?);
+            }
+            Ok::<(), ScanError>(())
+        }),
+        Kind::Object => read_outer_object(&mut cursor).map(|error| {
+            found = Some(error);
+            Kind::Object
+        }),
+        _ => return None,
+    };
+    kind.and_then(|_| cursor.finish()).ok()?;
+    found
+}
+
+fn read_outer_object(cursor: &mut Cursor<'_>) -> Result<UpstreamErrorInfo, ScanError> {
+    let mut outer = UpstreamErrorInfo::default();
+    let mut inner = UpstreamErrorInfo::default();
+    cursor.members::<ScanError>(|cursor, key| match &*key.bytes() {
+        b"error" => read_error_object(&mut inner, cursor),
+        b"error_type" => outer.take(b"type", cursor.value()?),
+        name => outer.take(name, cursor.value()?),
+    })?;
+    if inner.message.is_empty() {
+        inner.message = outer.message;
     }
-    found.finished()
+    // The outer type of Anthropic's and of the event of Responses only says that this is an error.
+    let outer_kind = outer.kind.filter(|kind| kind != "error");
+    inner.kind = inner.kind.or(outer_kind);
+    inner.param = inner.param.or(outer.param);
+    inner.code = inner.code.or(outer.code);
+    Ok(inner)
 }
 
 /// Reads the value of an `error` member: an object, or the message alone.
@@ -40,10 +76,21 @@ pub(crate) fn read_error_object(found: &mut UpstreamErrorInfo, cursor: &mut Curs
         let value = cursor.value()?;
         return found.take(b"message", value);
     }
+    // Azure says more in an object within, Google has a word for its code.
+    let mut more = UpstreamErrorInfo::default();
     cursor.members::<ScanError>(|cursor, key| {
-        let value = cursor.value()?;
-        found.take(&key.bytes(), value)
+        match &*key.bytes() {
+            b"innererror" => {
+                cursor.members::<ScanError>(|cursor, key| more.take(&key.bytes(), cursor.value()?))?;
+            }
+            // Azure repeats the HTTP status there, which is no type.
+            b"status" if cursor.peek()? == Kind::String => more.take(b"type", cursor.value()?)?,
+            name => found.take(name, cursor.value()?)?,
+        }
+        Ok(())
     })?;
+    found.code = found.code.take().or(more.code);
+    found.kind = found.kind.take().or(more.kind);
     Ok(())
 }
 
@@ -70,27 +117,14 @@ impl UpstreamErrorInfo {
     }
 
     pub(crate) fn finished(mut self) -> Self {
-        let coded = [&self.code, &self.kind].into_iter().flatten().any(|word| word == "context_length_exceeded");
-        self.context_overflow = coded || speaks_of_context_overflow(&self.message);
+        let coded = |word: &String| ["context_length_exceeded", "exceed_context_size_error"].contains(&word.as_str());
+        self.context_overflow =
+            [&self.code, &self.kind].into_iter().flatten().any(coded) || speaks_of_context_overflow(&self.message);
         if self.message.is_empty() {
             self.message = "the upstream gave no reason".to_owned();
         }
         self
     }
-}
-
-fn speaks_of_context_overflow(message: &str) -> bool {
-    const PHRASES: [&str; 7] = [
-        "maximum context length",
-        "context_length_exceeded",
-        "exceeds the context",
-        "exceed context size",
-        "context window",
-        "maximum model length",
-        "max_model_len",
-    ];
-    let message = message.to_ascii_lowercase();
-    PHRASES.iter().any(|phrase| message.contains(phrase))
 }
 
 fn message_of_text(body: &[u8]) -> String {
@@ -134,6 +168,23 @@ mod tests {
         assert_eq!((kind, param, code, overflow), (some("BadRequestError"), None, some("400"), true));
         let flat = r#"{"object":"error","message":"bad","type":"BadRequestError","param":null,"code":400}"#;
         assert_eq!(parsed(flat), ("bad".into(), some("BadRequestError"), None, some("400"), false));
+    }
+
+    #[test]
+    fn anthropic_azure_and_google_shapes_are_read() {
+        let anthropic =
+            r#"{"error":{"type":"overloaded_error","message":"Overloaded"},"type":"error","request_id":"r"}"#;
+        assert_eq!(parsed(anthropic), ("Overloaded".into(), some("overloaded_error"), None, None, false));
+        let event = r#"{"type":"error","code":"server_error","message":"gone","param":null,"sequence_number":3}"#;
+        assert_eq!(parsed(event), ("gone".into(), None, None, some("server_error"), false));
+        let azure = r#"{"error":{"message":"filtered","type":null,"param":"prompt","code":"content_filter","status":400,
+            "innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true}}}}}"#;
+        assert_eq!(parsed(azure), ("filtered".into(), None, some("prompt"), some("content_filter"), false));
+        let google =
+            r#"[{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT","details":[{}]}},{"error":1}]"#;
+        assert_eq!(parsed(google), ("bad".into(), some("INVALID_ARGUMENT"), None, some("400"), false));
+        let tgi = r#"{"error":"overloaded","error_type":"overloaded"}"#;
+        assert_eq!(parsed(tgi), ("overloaded".into(), some("overloaded"), None, None, false));
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! What the proxy must know of a request body, and the two things it may change in it.
+//! What the proxy must know of a request body, and the few things it may change in it.
 //!
 //! The body is walked once. Nothing is kept but a handful of values and where they stand, so that a rewrite replaces
-//! exactly those bytes.
+//! exactly those bytes. What each operation needs is one row of the table in `shape.rs`.
 
+mod checks;
 mod fields;
+mod found;
 mod rewrite;
+mod shape;
 
-use maas_types::Operation;
-
-pub use fields::RequestFields;
-pub use rewrite::rewrite_request;
+pub use fields::{MAX_CACHE_KEY_BYTES, MAX_RESPONSE_ID_BYTES, RequestFields};
+pub use rewrite::{Rewrite, rewrite_request};
 
 use crate::scan::ScanError;
 
@@ -27,6 +28,9 @@ pub enum RequestError {
     NotAnObject,
     #[error("missing required field `{param}`")]
     MissingField { param: &'static str },
+    /// Servers with one model do without it at these paths, so clients leave it out.
+    #[error("missing required field `model`: many models are served here, so the request must name the one it means")]
+    UnnamedModel,
     #[error("`{param}` must be {expected}")]
     WrongType { param: &'static str, expected: &'static str },
     #[error("`{param}` must not be empty")]
@@ -43,6 +47,7 @@ impl RequestError {
     pub const fn param(self) -> Option<&'static str> {
         match self {
             Self::InvalidJson(_) | Self::InvalidUtf8 { .. } | Self::NotAnObject => None,
+            Self::UnnamedModel => Some("model"),
             Self::MissingField { param }
             | Self::WrongType { param, .. }
             | Self::Empty { param }
@@ -52,21 +57,5 @@ impl RequestError {
     }
 }
 
-/// The field that carries the content of an operation, and what it must be.
-struct Content {
-    param: &'static str,
-    text_allowed: bool,
-}
-
-const fn content_of(operation: Operation) -> Option<Content> {
-    match operation {
-        Operation::Chat => Some(Content { param: "messages", text_allowed: false }),
-        Operation::Completion => Some(Content { param: "prompt", text_allowed: true }),
-        Operation::Embeddings => Some(Content { param: "input", text_allowed: true }),
-        _ => None,
-    }
-}
-
-const fn can_stream(operation: Operation) -> bool {
-    matches!(operation, Operation::Chat | Operation::Completion)
-}
+#[cfg(test)]
+mod tests;

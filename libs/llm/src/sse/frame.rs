@@ -13,15 +13,20 @@ pub struct Frame<'a> {
     pub event: Option<&'a [u8]>,
     /// The frame is one `data` line and a blank one, ended by LF: it may go out as it is.
     pub is_plain: bool,
+    /// The same, or with one `event` line before: it may go out as it is where clients know named events.
+    pub is_clean: bool,
 }
 
 impl<'a> Frame<'a> {
     /// Reads the bytes of one frame, with or without its final blank line.
     pub fn parse(bytes: &'a [u8]) -> Self {
         if let Some(data) = plain_data(bytes) {
-            return Self { data: Some(Cow::Borrowed(data)), event: None, is_plain: true };
+            return Self { data: Some(Cow::Borrowed(data)), event: None, is_plain: true, is_clean: true };
         }
-        let mut frame = Self { data: None, event: None, is_plain: false };
+        if let Some((event, data)) = named_data(bytes) {
+            return Self { data: Some(Cow::Borrowed(data)), event: Some(event), is_plain: false, is_clean: true };
+        }
+        let mut frame = Self { data: None, event: None, is_plain: false, is_clean: false };
         for line in Lines(bytes) {
             let (name, value) = field(line);
             match name {
@@ -53,6 +58,15 @@ impl<'a> Frame<'a> {
 fn plain_data(bytes: &[u8]) -> Option<&[u8]> {
     let value = bytes.strip_prefix(b"data:")?.strip_suffix(b"\n\n")?;
     memchr2(b'\n', b'\r', value).is_none().then(|| value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// Both values of a frame that is an `event` line, a `data` line and a blank one.
+fn named_data(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = bytes.strip_prefix(b"event:")?;
+    let end = memchr2(b'\n', b'\r', rest)?;
+    let (event, rest) = rest.split_at(end);
+    let data = plain_data(rest.strip_prefix(b"\n")?)?;
+    Some((event.strip_prefix(b" ").unwrap_or(event), data))
 }
 
 /// Name and value of a line; a comment has an empty name.
@@ -89,6 +103,16 @@ mod tests {
         let frame = Frame::parse(b"data: {\"a\":1}\n\n");
         assert!(frame.is_plain && matches!(frame.data, Some(Cow::Borrowed(b"{\"a\":1}"))));
         assert!(Frame::parse(b"data:x\n\n").is_plain);
+    }
+
+    #[test]
+    fn a_named_frame_is_borrowed_if_it_is_clean() {
+        let frame = Frame::parse(b"event: ping\ndata: {}\n\n");
+        assert_eq!((frame.event, frame.is_plain, frame.is_clean), (Some(&b"ping"[..]), false, true));
+        assert!(matches!(frame.data, Some(Cow::Borrowed(b"{}"))));
+        let others =
+            ["event: a\r\ndata: b\r\n\r\n", "event: a\nid: 1\ndata: b\n\n", "event: a\n\n", "event: a\ndata: b\n"];
+        assert!(others.iter().all(|other| !Frame::parse(other.as_bytes()).is_clean));
     }
 
     #[test]

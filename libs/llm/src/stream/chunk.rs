@@ -9,9 +9,6 @@ use crate::{
     usage::UsageRead,
 };
 
-/// The longest upstream id that is kept.
-const MAX_UPSTREAM_ID: usize = 256;
-
 /// What the filter must know of a chunk to decide about it.
 #[derive(Debug, Default)]
 pub(super) struct ChunkFacts {
@@ -70,12 +67,13 @@ pub(super) fn read_chunk(
                 }
             }
             b"usage" => {
-                cursor.peek()?;
+                let kind = cursor.peek()?;
                 let start = cursor.offset();
-                // Into a copy, so that half of a broken report does not count.
-                let mut usage = report.usage;
-                let read = usage.read(cursor)?;
-                report.usage = usage;
+                let read = match kind {
+                    // As most chunks have it.
+                    Kind::Null => cursor.value().map(|_| UsageRead::Null)?,
+                    _ => read_usage(cursor, report)?,
+                };
                 facts.usage = Some((read, start..cursor.offset()));
             }
             b"choices" => {
@@ -103,12 +101,63 @@ pub(super) fn read_chunk(
     Ok((kind == Kind::Object).then_some(facts))
 }
 
+/// Into a copy, so that half of a broken report does not count.
+fn read_usage(cursor: &mut Cursor<'_>, report: &mut StreamReport) -> Result<UsageRead, ScanError> {
+    let mut usage = report.usage;
+    let read = usage.read(cursor)?;
+    report.usage = usage;
+    Ok(read)
+}
+
 fn read_id(cursor: &mut Cursor<'_>, report: &mut StreamReport, template: &mut ChunkTemplate) -> Result<(), ScanError> {
     let value = cursor.value()?;
     if template.id.is_none() {
         template.id = Some(value.raw().to_vec());
-        let text = value.as_text().and_then(|text| text.decode());
-        report.upstream_id = text.filter(|id| id.len() <= MAX_UPSTREAM_ID).map(Into::into);
+        if let Some(id) = value.as_text().and_then(|text| text.decode()) {
+            report.note_upstream_id(&id);
+        }
     }
     Ok(())
+}
+
+/// The whole member that has its value at `value` in `object`, with one comma: what must go for it to be gone.
+pub(super) fn member_of(object: &[u8], value: &Range<usize>) -> Range<usize> {
+    let before = object.get(..value.start).unwrap_or_default();
+    // The name is known, so it has no escaped quotes.
+    let key_end = memchr::memrchr(b'"', before).unwrap_or(0);
+    let key = memchr::memrchr(b'"', before.get(..key_end).unwrap_or_default()).unwrap_or(0);
+    let lead = object.get(..key).unwrap_or_default().trim_ascii_end();
+    if lead.ends_with(b",") {
+        return lead.len() - 1..value.end;
+    }
+    let rest = object.get(value.end..).unwrap_or_default();
+    let spaces = rest.len() - rest.trim_ascii_start().len();
+    let comma = usize::from(rest.get(spaces) == Some(&b','));
+    key..value.end + (spaces + 1) * comma
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_goes_with_one_comma() {
+        let without = |object: &str| {
+            let mut range = 0..0;
+            scan_object::<ScanError>(object.as_bytes(), |cursor, key| {
+                if key.is("usage") {
+                    range = cursor.value()?.range();
+                }
+                Ok(())
+            })
+            .unwrap();
+            let member = member_of(object.as_bytes(), &range);
+            [&object[..member.start], &object[member.end..]].concat()
+        };
+        assert_eq!(without(r#"{"a":1,"usage":null}"#), r#"{"a":1}"#);
+        assert_eq!(without(r#"{"a":1 , "us\u0061ge" : null , "b":2}"#), r#"{"a":1  , "b":2}"#);
+        assert_eq!(without(r#"{ "usage":{"x":[1]} , "b":2}"#), r#"{  "b":2}"#);
+        assert_eq!(without(r#"{"usage":null}"#), "{}");
+    }
 }

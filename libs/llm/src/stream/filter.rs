@@ -3,36 +3,18 @@
 use bytes::Bytes;
 
 use super::{
-    DONE_FRAME, StreamEnd, StreamFault, StreamReport,
-    chunk::{Choices, ChunkFacts, ChunkTemplate, read_chunk},
+    DONE_FRAME, FilterSettings, PING_FRAME, StreamEnd, StreamFault, StreamFilter, StreamReport,
+    chunk::{Choices, ChunkFacts, ChunkTemplate, member_of, read_chunk},
     data_frame,
     outlet::{Outlet, Piece},
 };
 use crate::{
-    error::{ApiErrorCode, ErrorBody, ErrorType, UpstreamErrorInfo, parse_upstream_error},
+    error::{ApiErrorCode, ErrorBody, UpstreamErrorInfo, parse_upstream_error},
     scan::push_json_string,
     splice::{Edit, splice_into},
-    sse::{DEFAULT_MAX_FRAME, Frame, FrameBytes, FrameSplitter},
+    sse::{Frame, FrameBytes, FrameSplitter},
     usage::UsageRead,
 };
-
-/// What a stream is to look like for its client.
-#[derive(Debug, Clone)]
-pub struct FilterSettings {
-    /// The name that the client asked for.
-    pub client_model: String,
-    /// The client asked for the usage chunk.
-    pub include_usage: bool,
-    /// For error frames.
-    pub request_id: String,
-    pub max_frame: usize,
-}
-
-impl FilterSettings {
-    pub const fn new(client_model: String, include_usage: bool, request_id: String) -> Self {
-        Self { client_model, include_usage, request_id, max_frame: DEFAULT_MAX_FRAME }
-    }
-}
 
 /// Turns the upstream's stream into the client's, chunk by chunk. See the module for what it guarantees.
 ///
@@ -85,62 +67,6 @@ impl ChatStreamFilter {
         }
     }
 
-    /// Takes in a chunk and appends what goes to the client. Frames before a fault are still given out; after a fault,
-    /// or after the end, nothing is.
-    pub fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
-        let mut outlet = Outlet::new(&chunk, out);
-        let result = self.relay(&chunk, &mut outlet);
-        outlet.flush();
-        if result.is_err() {
-            self.phase = Phase::Ended(StreamEnd::Cut);
-        }
-        if let Some(Piece::Inside(range)) = &self.held_usage {
-            self.held_usage = Some(Piece::Whole(chunk.slice(range.clone())));
-        }
-        result
-    }
-
-    /// The upstream has ended, cleanly or not. A stream whose choices are all finished is complete also without
-    /// `[DONE]`, and gets one. Calling it again answers the same and gives out nothing.
-    pub fn end(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
-        let chunk = Bytes::new();
-        let mut outlet = Outlet::new(&chunk, out);
-        if self.phase == Phase::Open
-            && let Some(rest) = self.splitter.finish()
-        {
-            // A torn frame is no event: a fault in it tells nothing that the missing end does not tell, and a number in
-            // it may be half a number.
-            let before = self.report.clone();
-            if self.frame(Piece::Whole(rest.into()), &mut outlet).is_err() {
-                self.report = before;
-            }
-        }
-        if self.phase == Phase::Open {
-            if self.report.is_finished() {
-                self.finish(Piece::Whole(DONE_FRAME), &mut outlet);
-            } else {
-                self.phase = Phase::Ended(StreamEnd::Cut);
-            }
-        }
-        outlet.flush();
-        match self.phase {
-            Phase::Ended(end) => end,
-            Phase::Open => StreamEnd::Cut,
-        }
-    }
-
-    /// How the stream ended, if it has; the terminal frame is then already among what was given out.
-    pub const fn ended(&self) -> Option<StreamEnd> {
-        match self.phase {
-            Phase::Open => None,
-            Phase::Ended(end) => Some(end),
-        }
-    }
-
-    pub const fn report(&self) -> &StreamReport {
-        &self.report
-    }
-
     fn relay(&mut self, chunk: &Bytes, outlet: &mut Outlet<'_>) -> Result<(), StreamFault> {
         let mut at = 0;
         while self.phase == Phase::Open {
@@ -166,7 +92,7 @@ impl ChatStreamFilter {
                 self.finish(if is_plain { piece } else { Piece::Whole(DONE_FRAME) }, outlet);
             }
             Verdict::Fail(error) => {
-                outlet.write(Piece::Whole(self.upstream_error_frame(&error)));
+                outlet.write(Piece::Whole(data_frame(&error.as_body(&self.settings.request_id).to_json())));
                 outlet.write(Piece::Whole(DONE_FRAME));
                 self.report.upstream_error = Some(error);
                 self.phase = Phase::Ended(StreamEnd::UpstreamError);
@@ -220,9 +146,16 @@ impl ChatStreamFilter {
                 Choices::NotAnArray(range) => edits.push(Edit::new(range.clone(), b"[]")),
                 Choices::Empty | Choices::Some => {}
             }
-        } else if let Some((_, range)) = usage {
-            // Running usage would be summed by some clients; null is what the API itself sends on such chunks.
-            edits.push(Edit::new(range.clone(), b"null"));
+        } else if let Some((_, range)) = &facts.usage {
+            let is_null = usage.is_none();
+            let rewritten = !is_null || !edits.is_empty() || !frame.is_plain;
+            // Running usage would be summed by some clients; null is what the API itself sends on such chunks, and only
+            // to those who asked. For that alone a chunk is not written anew.
+            match (self.settings.include_usage, is_null) {
+                (true, false) => edits.push(Edit::new(range.clone(), b"null")),
+                (false, _) if rewritten => edits.push(Edit::new(member_of(data, range), b"")),
+                _ => {}
+            }
         }
         let changed = (!frame.is_plain || !edits.is_empty()).then(|| changed_frame(data, &mut edits));
         match (is_usage_chunk, changed) {
@@ -254,16 +187,71 @@ impl ChatStreamFilter {
         out.extend_from_slice(b"}\n\n");
         Some(Piece::Whole(out.into()))
     }
+}
 
-    fn upstream_error_frame(&self, error: &UpstreamErrorInfo) -> Bytes {
-        let code =
-            if error.context_overflow { ApiErrorCode::ContextLengthExceeded } else { ApiErrorCode::UpstreamError };
-        let mut body = ErrorBody::new(code, Some(&error.message), error.param.as_deref(), &self.settings.request_id);
-        if !error.context_overflow {
-            body.error_type = error.kind.as_deref().unwrap_or(ErrorType::Server.as_str());
-            body.code = error.code.as_deref().unwrap_or(code.code());
+impl StreamFilter for ChatStreamFilter {
+    fn push(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), StreamFault> {
+        let mut outlet = Outlet::new(&chunk, out);
+        let result = self.relay(&chunk, &mut outlet);
+        outlet.flush();
+        if result.is_err() {
+            self.phase = Phase::Ended(StreamEnd::Cut);
         }
-        data_frame(&body.to_json())
+        if let Some(Piece::Inside(range)) = &self.held_usage {
+            self.held_usage = Some(Piece::Whole(chunk.slice(range.clone())));
+        }
+        result
+    }
+
+    fn end(&mut self, out: &mut Vec<Bytes>) -> StreamEnd {
+        let chunk = Bytes::new();
+        let mut outlet = Outlet::new(&chunk, out);
+        if self.phase == Phase::Open
+            && let Some(rest) = self.splitter.finish()
+        {
+            // A torn frame is no event: a fault in it tells nothing that the missing end does not tell, and a number in
+            // it may be half a number.
+            let before = self.report.clone();
+            if self.frame(Piece::Whole(rest.into()), &mut outlet).is_err() {
+                self.report = before;
+            }
+        }
+        if self.phase == Phase::Open {
+            if self.report.is_finished() {
+                self.finish(Piece::Whole(DONE_FRAME), &mut outlet);
+            } else {
+                self.phase = Phase::Ended(StreamEnd::Cut);
+            }
+        }
+        outlet.flush();
+        match self.phase {
+            Phase::Ended(end) => end,
+            Phase::Open => StreamEnd::Cut,
+        }
+    }
+
+    fn ended(&self) -> Option<StreamEnd> {
+        match self.phase {
+            Phase::Open => None,
+            Phase::Ended(end) => Some(end),
+        }
+    }
+
+    fn report(&self) -> &StreamReport {
+        &self.report
+    }
+
+    fn fail(&mut self, code: ApiErrorCode, message: Option<&str>, out: &mut Vec<Bytes>) {
+        if matches!(self.phase, Phase::Ended(StreamEnd::Complete | StreamEnd::UpstreamError)) {
+            return;
+        }
+        self.phase = Phase::Ended(StreamEnd::UpstreamError);
+        let error = ErrorBody::new(code, message, None, &self.settings.request_id);
+        out.extend([data_frame(&error.to_json()), DONE_FRAME]);
+    }
+
+    fn ping(&self) -> Bytes {
+        PING_FRAME
     }
 }
 

@@ -4,17 +4,52 @@ use maas_types::{TokenCounts, UsageQuality};
 
 use crate::{choices::ChoicesSeen, error::UpstreamErrorInfo, usage::UsageCollector};
 
+/// The longest upstream id that is kept, in bytes.
+pub(crate) const MAX_UPSTREAM_ID: usize = 256;
+
 /// Facts about a stream, for metering and logs. Complete only once the stream has ended, but true at any time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StreamReport {
     pub usage: UsageCollector,
-    /// The upstream's `[DONE]` was seen.
+    /// The upstream's terminal event was seen: `[DONE]`, `message_stop`, `response.completed` and the like.
     pub done_seen: bool,
     /// The upstream's own id of the answer.
     pub upstream_id: Option<String>,
     /// The error that the upstream sent as data.
     pub upstream_error: Option<UpstreamErrorInfo>,
-    pub(super) choices: ChoicesSeen,
+    /// Whole images that went by.
+    pub images: u64,
+    pub(crate) choices: ChoicesSeen,
+}
+
+/// What a filter tells of a stream whose language has no `choices`.
+impl StreamReport {
+    /// So many bytes of text, reasoning or tool-call arguments went by, decoded.
+    pub(crate) const fn note_text(&mut self, bytes: usize) {
+        self.choices.add_bytes(bytes);
+    }
+
+    /// A tool call has begun, also if it has no arguments.
+    pub(crate) const fn note_tool_call(&mut self) {
+        self.choices.content = true;
+    }
+
+    /// Sound or a picture was produced.
+    pub(crate) const fn note_media(&mut self) {
+        self.choices.content = true;
+    }
+
+    /// The one answer of the stream has its reason to end; usage may still come. The last reason counts.
+    pub(crate) fn note_finish(&mut self, reason: &str) {
+        self.choices.finish(reason);
+    }
+
+    /// The first id counts, and one that is too long is not kept.
+    pub(crate) fn note_upstream_id(&mut self, id: &str) {
+        if self.upstream_id.is_none() && id.len() <= MAX_UPSTREAM_ID {
+            self.upstream_id = Some(id.to_owned());
+        }
+    }
 }
 
 impl StreamReport {
@@ -38,7 +73,7 @@ impl StreamReport {
     }
 
     pub const fn quality(&self) -> UsageQuality {
-        match (self.usage.is_reported(), self.is_finished(), self.content_seen()) {
+        match (self.usage.is_reported(), self.done_seen || self.is_finished(), self.content_seen()) {
             (true, true, _) => UsageQuality::Exact,
             (true, false, _) => UsageQuality::Partial,
             (false, _, true) => UsageQuality::Estimated,
@@ -50,6 +85,7 @@ impl StreamReport {
     /// unreported request is not known here and stays zero.
     pub fn counts(&self) -> TokenCounts {
         let mut counts = self.usage.counts();
+        counts.images = self.images;
         if self.quality() != UsageQuality::Exact {
             counts.output = counts.output.max(estimate_tokens(self.relayed_bytes()));
         }

@@ -172,6 +172,8 @@ metrics! {
         "Settled requests by how their tokens are known: exact, partial, estimated, none";
     PROXY_UPSTREAM_ATTEMPTS: Counter "maas_proxy_upstream_attempts_total" ["model", "upstream", "kind", "outcome"] NONE PROXY
         "Calls to upstreams: primary, retry, fallback";
+    PROXY_UPSTREAM_CIRCUIT_OPEN: Gauge "maas_proxy_upstream_circuit_open" ["model", "upstream"] NONE PROXY
+        "1 while the upstream is passed over because it fails, until a request shows that it is back; else 0";
     PROXY_AUTH_DECISIONS: Counter "maas_proxy_auth_decisions_total" ["result", "reason"] NONE PROXY
         "Decisions about API keys and their reasons";
     PROXY_AUTH_CACHE: Counter "maas_proxy_auth_cache_total" ["result"] NONE PROXY

@@ -12,4 +12,4 @@ pub mod shipping;
 #[cfg(test)]
 mod shipping_tests;
 
-pub use open_request::{Admission, OpenRequest, Settlement};
+pub use open_request::{Account, Admission, OpenRequest, Settlement};

@@ -4,7 +4,7 @@
 //! dropped instead, because the client left or a task was cancelled, it settles itself as `client_cancelled` with
 //! nothing used. If the process dies, the journal still has the `ADMIT`.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::Arc, task::Poll, time::Instant};
 
 use bytes::Bytes;
 use maas_events::{
@@ -12,12 +12,15 @@ use maas_events::{
     validate::{quality_to_wire, tokens_to_wire},
 };
 use maas_journal::{Flush, JournalError, WorkerJournal};
-use maas_types::{EventId, Nanos, Operation, Outcome, Timestamp, TokenCounts, UsageQuality, pricing::MAX_EVENT_COST};
+use maas_types::{
+    EventId, Nanos, Operation, Outcome, PLATFORM_USER, Timestamp, TokenCounts, UsageQuality, pricing::MAX_EVENT_COST,
+};
 use prost::Message as _;
 use uuid::Uuid;
 
 use crate::{
     metrics::{Ended, ProxyMetrics},
+    request::Attempted,
     state::{KeyGrant, ModelEntry, UpstreamEntry, UserEntry, model::Price},
 };
 
@@ -31,10 +34,20 @@ const MOST_MODEL_BYTES: usize = 1_024;
 const MOST_NAME_BYTES: usize = 128;
 const MOST_ATTEMPT_NAME_BYTES: usize = 64;
 
+/// Whom a request is booked to.
+#[derive(Clone, Copy)]
+pub enum Account<'a> {
+    Caller {
+        key: &'a KeyGrant,
+        user: &'a UserEntry,
+    },
+    /// Nobody has asked for it: a copy for a mirror. It stays out of the metrics of requests, which count clients'.
+    Platform,
+}
+
 /// What is known of a request when it is let in.
 pub struct Admission<'a> {
-    pub key: &'a KeyGrant,
-    pub user: &'a UserEntry,
+    pub account: Account<'a>,
     pub model: Arc<ModelEntry>,
     pub catalogue_revision: u64,
     pub operation: Operation,
@@ -77,6 +90,22 @@ impl Settlement {
 /// The journal of this worker thread.
 pub type SharedJournal = Rc<RefCell<WorkerJournal>>;
 
+/// Writes what waits in the journal after the other tasks that are ready now have added theirs: requests that come or end
+/// together share a write.
+async fn flush_with_others(journal: &SharedJournal) -> Result<(), JournalError> {
+    let mut gave_way = false;
+    std::future::poll_fn(|context| match std::mem::replace(&mut gave_way, true) {
+        true => Poll::Ready(()),
+        false => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+    // Whoever comes first writes for all.
+    journal.borrow_mut().flush()
+}
+
 pub struct OpenRequest {
     journal: SharedJournal,
     metrics: Arc<ProxyMetrics>,
@@ -88,11 +117,13 @@ pub struct OpenRequest {
     started: Instant,
     first_byte: Option<Instant>,
     first_token: Option<Instant>,
+    /// Whether it counts among the clients' requests.
+    is_clients: bool,
     settled: bool,
 }
 
 impl OpenRequest {
-    /// Puts the request on record; the upstream may be called once this returns.
+    /// Notes the admission. The upstream may be called once [`Self::on_record`] returns.
     pub fn admit(
         journal: &SharedJournal,
         metrics: &Arc<ProxyMetrics>,
@@ -101,8 +132,11 @@ impl OpenRequest {
         let event_id = EventId::new_at(admission.now);
         let price = admission.model.price_at(admission.now).copied();
         let event = Box::new(event_at_admission(event_id, admission, price.as_ref()));
-        journal.borrow_mut().admit(event_id, &event.encode_to_vec(), Flush::Now)?;
-        admission.model.metrics.in_flight[usize::from(admission.stream)].inc();
+        journal.borrow_mut().admit(event_id, &event.encode_to_vec(), Flush::Later)?;
+        let is_clients = matches!(admission.account, Account::Caller { .. });
+        if is_clients {
+            admission.model.metrics.in_flight[usize::from(admission.stream)].inc();
+        }
         Ok(Self {
             journal: journal.clone(),
             metrics: metrics.clone(),
@@ -114,8 +148,14 @@ impl OpenRequest {
             started: admission.started,
             first_byte: None,
             first_token: None,
+            is_clients,
             settled: false,
         })
+    }
+
+    /// Waits until the admission is in the journal's file.
+    pub async fn on_record(&self) -> Result<(), JournalError> {
+        flush_with_others(&self.journal).await
     }
 
     pub fn request_id(&self) -> &str {
@@ -130,20 +170,37 @@ impl OpenRequest {
     }
 
     /// Notes an attempt that has its answer's head, or that failed.
-    pub fn note_attempt(&mut self, upstream: &UpstreamEntry, outcome: Outcome, status: u16, began: Instant) {
-        let kind = if self.event.attempts.is_empty() { "primary" } else { "retry" };
-        self.metrics.attempt(&self.model.metrics, &upstream.name, kind, outcome).inc();
-        self.expect_upstream(upstream);
-        if self.event.attempts.len() < MOST_ATTEMPTS {
-            self.event.attempts.push(Attempt {
-                upstream_id: self.event.upstream_id.clone(),
-                upstream: bounded(&upstream.name, MOST_ATTEMPT_NAME_BYTES),
-                kind: kind.to_owned(),
-                outcome: outcome.as_str().to_owned(),
-                status: u32::from(status),
-                duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            });
+    pub fn note_attempt(&mut self, attempt: &Attempted) {
+        self.metrics
+            .attempt(&attempt.model.metrics, &attempt.upstream.name, attempt.kind.as_str(), attempt.outcome)
+            .inc();
+        self.expect_upstream(&attempt.upstream);
+        // The one that has answered is the last.
+        self.event.attempts.truncate(MOST_ATTEMPTS - 1);
+        self.event.attempts.push(Attempt {
+            upstream_id: self.event.upstream_id.clone(),
+            upstream: bounded(&attempt.upstream.name, MOST_ATTEMPT_NAME_BYTES),
+            kind: attempt.kind.as_str().to_owned(),
+            outcome: attempt.outcome.as_str().to_owned(),
+            status: u32::from(attempt.status),
+            duration_ms: u64::try_from(attempt.took.as_millis()).unwrap_or(u64::MAX),
+        });
+    }
+
+    /// Another model answers than the one that was asked for: its usage is booked under its own name and its price at
+    /// admission.
+    pub fn served_by(&mut self, model: &Arc<ModelEntry>) {
+        if model.id == self.model.id {
+            return;
         }
+        if self.is_clients {
+            let stream = usize::from(self.event.stream);
+            self.model.metrics.in_flight[stream].dec();
+            model.metrics.in_flight[stream].inc();
+        }
+        self.model = model.clone();
+        self.price = model.price_at(self.event_id.created_at()).copied();
+        name_model(&mut self.event, model, self.price.as_ref());
     }
 
     pub fn note_upstream_request_id(&mut self, id: &str) {
@@ -186,20 +243,29 @@ impl OpenRequest {
 
     /// Ends the request; its usage is on record once this returns. Gives the cost.
     pub fn settle(mut self, settlement: &Settlement) -> Nanos {
-        self.settle_once(settlement)
+        self.settle_once(settlement, Flush::Now)
     }
 
-    fn settle_once(&mut self, settlement: &Settlement) -> Nanos {
+    /// The same together with what else ends in this turn of the thread, in one write.
+    pub async fn settle_with_others(mut self, settlement: &Settlement) -> Nanos {
+        let cost = self.settle_once(settlement, Flush::Later);
+        if let Err(error) = flush_with_others(&self.journal).await {
+            tracing::error!(event.id = %self.event_id, error = %error, "a settlement could not be written yet");
+        }
+        cost
+    }
+
+    fn settle_once(&mut self, settlement: &Settlement, flush: Flush) -> Nanos {
         self.settled = true;
         let cost = self.cost(&settlement.tokens);
         self.complete_event(settlement, cost);
-        let mut settled = self.append_settlement();
+        let mut settled = self.append_settlement(flush);
         if let Err(JournalError::RecordTooLarge { length }) = &settled {
             // Everything that varies in size is bounded at admission; should a bound be wrong, the tokens still count.
             tracing::error!(event.id = %self.event_id, length, "a usage event is stored without labels and attempts");
             self.event.labels.clear();
             self.event.attempts.clear();
-            settled = self.append_settlement();
+            settled = self.append_settlement(flush);
         }
         if let Err(error) = settled {
             // Kept in memory and written by the next flush that succeeds; admission has stopped meanwhile.
@@ -209,13 +275,13 @@ impl OpenRequest {
         cost
     }
 
-    fn append_settlement(&mut self) -> Result<u64, JournalError> {
+    fn append_settlement(&mut self, flush: Flush) -> Result<u64, JournalError> {
         let event = &mut self.event;
         let encode = |sequence| {
             event.sequence = sequence;
             event.encode_to_vec()
         };
-        self.journal.borrow_mut().settle(self.event_id, encode, Flush::Now)
+        self.journal.borrow_mut().settle(self.event_id, encode, flush)
     }
 
     fn complete_event(&mut self, settlement: &Settlement, cost: Nanos) {
@@ -232,6 +298,9 @@ impl OpenRequest {
     }
 
     fn count(&self, settlement: &Settlement) {
+        if !self.is_clients {
+            return;
+        }
         self.model.metrics.in_flight[usize::from(self.event.stream)].dec();
         let ended = Ended {
             operation: self.operation,
@@ -251,24 +320,15 @@ impl OpenRequest {
 impl Drop for OpenRequest {
     fn drop(&mut self) {
         if !self.settled {
-            self.settle_once(&Settlement::unused(Outcome::ClientCancelled, 0, "client_cancelled"));
+            self.settle_once(&Settlement::unused(Outcome::ClientCancelled, 0, "client_cancelled"), Flush::Now);
         }
     }
 }
 
 /// The event as far as it is known at admission. Should the process die, it is settled as it stands here.
 fn event_at_admission(event_id: EventId, admission: &Admission<'_>, price: Option<&Price>) -> UsageEvent {
-    let bytes = |uuid: Uuid| Bytes::copy_from_slice(uuid.as_bytes());
-    let team = admission.key.team.or(admission.user.default_team);
-    UsageEvent {
+    let mut event = UsageEvent {
         id: bytes(event_id.uuid()),
-        key_id: bytes(admission.key.id.uuid()),
-        user_id: bytes(admission.key.owner.uuid()),
-        team_id: team.map(|team| bytes(team.uuid())).unwrap_or_default(),
-        organisation_id: admission.user.organisation.map(|id| bytes(id.uuid())).unwrap_or_default(),
-        cost_centre: bounded(&admission.user.cost_centre, MOST_NAME_BYTES),
-        model_id: bytes(admission.model.id.uuid()),
-        model: bounded(&admission.model.name, MOST_MODEL_BYTES),
         catalogue_revision: admission.catalogue_revision,
         operation: admission.operation.as_str().to_owned(),
         stream: admission.stream,
@@ -276,12 +336,36 @@ fn event_at_admission(event_id: EventId, admission: &Admission<'_>, price: Optio
         quality: quality_to_wire(UsageQuality::None).into(),
         outcome: Outcome::Interrupted.as_str().to_owned(),
         error_code: Outcome::Interrupted.as_str().to_owned(),
-        price_id: price.map(|price| bytes(price.id.uuid())).unwrap_or_default(),
-        currency: price.map(|price| price.currency).unwrap_or_default().to_string(),
         request_id: admission.request_id.to_owned(),
-        labels: bounded_labels(&admission.key.labels),
         ..Default::default()
+    };
+    name_model(&mut event, &admission.model, price);
+    match admission.account {
+        Account::Caller { key, user } => name_caller(&mut event, key, user),
+        Account::Platform => event.user_id = bytes(PLATFORM_USER.uuid()),
     }
+    event
+}
+
+fn name_caller(event: &mut UsageEvent, key: &KeyGrant, user: &UserEntry) {
+    let team = key.team.or(user.default_team);
+    event.key_id = bytes(key.id.uuid());
+    event.user_id = bytes(key.owner.uuid());
+    event.team_id = team.map(|team| bytes(team.uuid())).unwrap_or_default();
+    event.organisation_id = user.organisation.map(|id| bytes(id.uuid())).unwrap_or_default();
+    event.cost_centre = bounded(&user.cost_centre, MOST_NAME_BYTES);
+    event.labels = bounded_labels(&key.labels);
+}
+
+fn name_model(event: &mut UsageEvent, model: &ModelEntry, price: Option<&Price>) {
+    event.model_id = bytes(model.id.uuid());
+    event.model = bounded(&model.name, MOST_MODEL_BYTES);
+    event.price_id = price.map(|price| bytes(price.id.uuid())).unwrap_or_default();
+    event.currency = price.map(|price| price.currency).unwrap_or_default().to_string();
+}
+
+fn bytes(uuid: Uuid) -> Bytes {
+    Bytes::copy_from_slice(uuid.as_bytes())
 }
 
 fn bounded(text: &str, most_bytes: usize) -> String {

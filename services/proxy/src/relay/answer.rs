@@ -1,73 +1,103 @@
 //! Answers that are not streamed: read whole, metered, settled, then sent.
 
-use std::{rc::Rc, time::Instant};
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use actix_web::HttpResponse;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use maas_llm::{answer::Answer, error::ApiErrorCode, stream::estimate_tokens};
-use maas_types::{Outcome, UsageQuality};
+use hyper::body::Incoming;
+use maas_llm::{answer::Answer, api::Api, error::ApiErrorCode, stream::estimate_tokens};
+use maas_types::{Outcome, TokenCounts, UsageQuality};
 
-use super::{Asked, milliseconds, overhead, refuse};
+use super::{Languages, milliseconds, overhead, refuse};
 use crate::{
     metering::{OpenRequest, Settlement},
     refusal::Refusal,
-    request::Reply,
+    request::{Asked, Reply},
+    routing::FailureClass,
     worker::Worker,
 };
 
-/// Above this no cost header is sent: such answers will be streamed through one day.
+/// Above this no cost header is sent.
 const COST_HEADER_UP_TO: usize = 256 * 1024;
 
 /// If the client leaves meanwhile, this future is dropped: the connection upstream closes, and `open` settles itself.
-pub async fn relay(worker: &Rc<Worker>, open: OpenRequest, asked: Asked, reply: Reply) -> HttpResponse {
-    let sent = reply.sent;
-    let body = match collect(worker, reply).await {
-        Ok(body) => body,
-        Err(refusal) => return refuse(open, &refusal),
-    };
+pub async fn relay(worker: &Rc<Worker>, open: OpenRequest, asked: &Asked, reply: Reply) -> HttpResponse {
+    let Reply { response, upstream, via, mut attempt, sent, .. } = reply;
+    let limit = worker.shared.settings.max_answer_bytes;
+    let collected = collect(response.into_body(), limit, upstream.total_timeout).await;
     let received = Instant::now();
-    let answer = match Answer::read(&body, &asked.model) {
+    let body = match collected {
+        Ok(body) => body,
+        Err((refusal, class)) => {
+            attempt.failed(class, received);
+            return refuse(open, asked.api, &refusal);
+        }
+    };
+    let languages = Languages { asked, upstream: upstream.id, via, peppers: worker.peppers.clone() };
+    let (answer, body) = match languages.answer(&body) {
         Ok(answer) => answer,
         Err(error) => {
             tracing::warn!(request.id = open.request_id(), error = %error, "an upstream's answer cannot be used");
-            return refuse(open, &ApiErrorCode::UpstreamError.into());
+            attempt.failed(FailureClass::BadAnswer, received);
+            return refuse(open, asked.api, &ApiErrorCode::UpstreamError.into());
         }
     };
     if let Some(error) = answer.error {
+        attempt.failed(FailureClass::Failed, received);
         let refusal = Refusal::with_message(ApiErrorCode::UpstreamError, error.message);
-        return refuse(open, &refusal);
+        return refuse(open, asked.api, &refusal);
     }
+    // The client gets it as it is, since it says itself that it has failed.
+    let has_failed = asked.api == Api::Responses && answer.finish_reason() == Some("failed");
+    let (outcome, code) = if has_failed {
+        attempt.failed(FailureClass::Failed, received);
+        (Outcome::UpstreamError, ApiErrorCode::UpstreamError.code())
+    } else {
+        attempt.succeeded(received);
+        (Outcome::Success, "")
+    };
 
-    let mut tokens = answer.counts();
-    let mut quality = answer.quality();
-    if !answer.usage.is_reported() {
-        // Also an answer without any text (embeddings) has used its input.
-        quality = UsageQuality::Estimated;
-        tokens.input = estimate_tokens(asked.request_bytes as u64);
-    }
+    let (tokens, quality) = used(&answer, asked);
     let mut response = HttpResponse::Ok();
     response.content_type("application/json").insert_header(("x-request-id", open.request_id()));
-    let cost = open.settle(&Settlement { outcome: Outcome::Success, status: 200, code: "", tokens, quality });
-    if answer.body.len() <= COST_HEADER_UP_TO {
+    let cost = open.settle_with_others(&Settlement { outcome, status: 200, code, tokens, quality }).await;
+    if body.len() <= COST_HEADER_UP_TO {
         response.insert_header(("x-maas-cost", cost.to_string()));
     }
-    let overhead = overhead(&asked, sent, received);
+    let overhead = overhead(asked, sent, received);
     worker.shared.metrics.overhead_total.observe(overhead.as_secs_f64());
     response.insert_header(("x-maas-overhead-ms", milliseconds(overhead)));
-    response.body(answer.body)
+    response.body(body)
 }
 
-async fn collect(worker: &Rc<Worker>, reply: Reply) -> Result<Bytes, Refusal> {
-    let limit = reply.upstream.total_timeout;
-    let collecting = Limited::new(reply.response.into_body(), worker.shared.settings.max_answer_bytes).collect();
-    match tokio::time::timeout(limit, collecting).await {
+/// What an answer has used, as reported or estimated.
+pub fn used(answer: &Answer, asked: &Asked) -> (TokenCounts, UsageQuality) {
+    let mut tokens = answer.counts();
+    if answer.usage.is_reported() {
+        return (tokens, answer.quality());
+    }
+    if !asked.generates() {
+        // Moderations and tokenizers say nothing about tokens, and nobody charges for them by token.
+        return (tokens, UsageQuality::None);
+    }
+    // Also an answer without any text (embeddings) has used its input.
+    tokens.input = estimate_tokens(asked.request_bytes() as u64);
+    (tokens, UsageQuality::Estimated)
+}
+
+/// The whole body, within its limits of size and time.
+pub async fn collect(body: Incoming, limit: usize, within: Duration) -> Result<Bytes, (Refusal, FailureClass)> {
+    match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::with_message(
-            ApiErrorCode::UpstreamError,
-            "The model's answer is larger than can be passed on.",
-        )),
-        Ok(Err(_)) => Err(ApiErrorCode::UpstreamError.into()),
-        Err(_) => Err(ApiErrorCode::UpstreamTimeout.into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let message = "The model's answer is larger than can be passed on.";
+            Err((Refusal::with_message(ApiErrorCode::UpstreamError, message), FailureClass::BadAnswer))
+        }
+        Ok(Err(_)) => Err((ApiErrorCode::UpstreamError.into(), FailureClass::Cut)),
+        Err(_) => Err((ApiErrorCode::UpstreamTimeout.into(), FailureClass::Timeout)),
     }
 }

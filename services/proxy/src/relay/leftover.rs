@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use maas_llm::stream::ChatStreamFilter;
+use maas_llm::stream::StreamFilter;
 use tokio::sync::mpsc;
 
 use super::stream::settlement;
-use crate::metering::OpenRequest;
+use crate::{metering::OpenRequest, routing::Attempt};
 
 /// How long the usage of an answer is waited for whose client has already left.
 const GRACE: Duration = Duration::from_secs(2);
@@ -19,7 +19,13 @@ const DRAIN: Duration = Duration::from_millis(250);
 
 pub enum Leftover {
     /// The client left at the finish reason, before the usage came.
-    Usage { upstream: Incoming, filter: Box<ChatStreamFilter>, open: Box<OpenRequest>, request_bytes: usize },
+    Usage {
+        upstream: Incoming,
+        filter: Box<dyn StreamFilter>,
+        open: Box<OpenRequest>,
+        attempt: Attempt,
+        request_bytes: usize,
+    },
     /// All was relayed; only the end of the HTTP body is missing.
     End(Incoming),
 }
@@ -51,7 +57,7 @@ async fn finish(leftover: Leftover) {
         Leftover::End(mut upstream) => {
             let _ = tokio::time::timeout(DRAIN, async { while let Some(Ok(_)) = upstream.frame().await {} }).await;
         }
-        Leftover::Usage { mut upstream, mut filter, open, request_bytes } => {
+        Leftover::Usage { mut upstream, mut filter, open, attempt, request_bytes } => {
             let reading = async {
                 let mut unsent: Vec<Bytes> = Vec::new();
                 while let Some(Ok(frame)) = upstream.frame().await {
@@ -66,6 +72,8 @@ async fn finish(leftover: Leftover) {
             let _ = tokio::time::timeout(GRACE, reading).await;
             let settlement = settlement(filter.report(), request_bytes);
             open.settle(&settlement);
+            // In flight until here; how it went was not waited for.
+            drop(attempt);
         }
     }
 }

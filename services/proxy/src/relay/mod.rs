@@ -1,48 +1,42 @@
-//! From the upstream's answer to the client's: whole answers, streams and errors. Every way ends in a settlement.
+//! From the upstream's answer to the client's: whole answers, streams, bytes and errors. Every way ends in a settlement.
 
 mod answer;
+mod languages;
 pub mod leftover;
+mod mirror;
+mod raw;
 mod stream;
-mod upstream_error;
+pub mod upstream_error;
 
-use std::{rc::Rc, sync::Arc, time::Instant};
+use std::{rc::Rc, time::Instant};
 
 use actix_web::HttpResponse;
+use maas_llm::api::Api;
+
+pub use languages::{Languages, ResponseNames};
 
 use crate::{
-    metering::{OpenRequest, Settlement},
+    metering::OpenRequest,
     refusal::Refusal,
-    request::{Outgoing, Reply, Sent, send},
+    request::{Asked, ModelRoute, Sent, send},
     worker::{InProgress, Worker},
 };
-
-/// What the client asked for, as far as the answer depends on it.
-pub(crate) struct Asked {
-    /// The model's name in the answer.
-    pub model: String,
-    pub include_usage: bool,
-    pub request_bytes: usize,
-    pub body_read: Instant,
-}
 
 /// Sends an admitted request and answers with what comes back.
 pub async fn relay(
     worker: &Rc<Worker>,
     mut open: OpenRequest,
-    outgoing: Outgoing,
+    asked: Rc<Asked>,
+    route: ModelRoute,
     in_progress: InProgress,
 ) -> HttpResponse {
-    let streamed = outgoing.fields.stream;
-    let asked = Asked {
-        model: outgoing.fields.model.clone(),
-        include_usage: outgoing.fields.include_usage,
-        request_bytes: outgoing.body.len(),
-        body_read: outgoing.body_read,
-    };
-    open.expect_upstream(&outgoing.candidates[0]);
-    let mut sending = Box::pin(send(worker.client.clone(), Arc::new(outgoing), open.request_id().to_owned()));
+    if let Some(first) = route.upstreams().first() {
+        open.expect_upstream(first);
+    }
+    mirror::copy(worker, &asked, &route.model);
+    let mut sending = Box::pin(send(worker.clone(), asked.clone(), route));
 
-    let sent = if streamed {
+    let sent = if asked.stream {
         // A load balancer must not give up while a reasoning model thinks: the answer begins before the upstream's.
         match tokio::time::timeout(worker.shared.settings.ping_interval.get(), &mut sending).await {
             Ok(sent) => sent,
@@ -54,35 +48,58 @@ pub async fn relay(
 
     open.note_attempts(&sent);
     match sent.result {
-        Err(refusal) => refuse(open, &refusal),
-        Ok(reply) if !reply.response.status().is_success() => {
-            let refusal = upstream_error::read(reply).await;
-            refuse(open, &refusal)
-        }
-        Ok(reply) if streamed && is_event_stream(&reply) => stream::begin(worker, open, asked, reply, in_progress),
-        Ok(reply) => answer::relay(worker, open, asked, reply).await,
+        Err(refusal) => refuse(open, asked.api, &refusal),
+        Ok(reply) => match Form::of(reply.response.headers()) {
+            Form::Events if asked.stream || asked.api == Api::Plain => {
+                stream::begin(worker, open, asked, reply, in_progress)
+            }
+            Form::Bytes if asked.api == Api::Plain => raw::begin(worker, open, &asked, reply, in_progress),
+            _ => answer::relay(worker, open, &asked, reply).await,
+        },
     }
 }
 
-fn refuse(open: OpenRequest, refusal: &Refusal) -> HttpResponse {
-    let response = refusal.render(open.request_id());
-    open.settle(&Settlement::unused(refusal.code.outcome(), refusal.status(), refusal.code.code()));
+/// Ends an admitted request with an error.
+pub fn refuse(open: OpenRequest, api: Api, refusal: &Refusal) -> HttpResponse {
+    let response = refusal.render(api, open.request_id());
+    open.settle(&refusal.settlement());
     response
 }
 
-fn is_event_stream(reply: &Reply) -> bool {
-    let content_type = reply.response.headers().get(http::header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+/// What an answer's body is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Events,
+    /// Sound, plain text, and everything that says of itself to be neither of the others.
+    Bytes,
+}
+
+impl Form {
+    fn of(headers: &http::HeaderMap) -> Self {
+        let content_type = headers.get(http::header::CONTENT_TYPE);
+        let Some(content_type) = content_type.map(http::HeaderValue::as_bytes) else { return Self::Json };
+        let essence = content_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+        match essence {
+            _ if essence.eq_ignore_ascii_case(b"text/event-stream") => Self::Events,
+            _ if essence.eq_ignore_ascii_case(b"application/json") => Self::Json,
+            _ => Self::Bytes,
+        }
+    }
 }
 
 impl OpenRequest {
     fn note_attempts(&mut self, sent: &Sent) {
         for attempt in &sent.attempts {
-            self.note_attempt(&attempt.upstream, attempt.outcome, attempt.status, attempt.began);
+            self.note_attempt(attempt);
         }
         let Ok(reply) = &sent.result else { return };
+        self.served_by(&reply.model);
         self.note_first_byte();
-        if let Some(id) = reply.response.headers().get("x-request-id").and_then(|value| value.to_str().ok()) {
+        let headers = reply.response.headers();
+        // Anthropic's name for it has no prefix.
+        let id = headers.get("x-request-id").or_else(|| headers.get("request-id"));
+        if let Some(id) = id.and_then(|value| value.to_str().ok()) {
             self.note_upstream_request_id(id);
         }
     }

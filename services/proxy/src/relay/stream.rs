@@ -21,18 +21,17 @@ use hyper::body::{Body as _, Incoming};
 use maas_http::UpstreamError;
 use maas_llm::{
     error::ApiErrorCode,
-    stream::{
-        ChatStreamFilter, DONE_FRAME, FilterSettings, PING_FRAME, StreamEnd, StreamReport, error_frame, estimate_tokens,
-    },
+    stream::{FilterSettings, StreamEnd, StreamFilter, StreamReport, estimate_tokens, stream_filter},
 };
 use maas_types::{Outcome, UsageQuality};
 use tokio::time::Sleep;
 
-use super::{Asked, is_event_stream, leftover::Leftover, milliseconds, overhead, upstream_error};
+use super::{Form, Languages, leftover::Leftover, milliseconds, overhead};
 use crate::{
     metering::{OpenRequest, Settlement},
     refusal::Refusal,
-    request::{Reply, Sent},
+    request::{Asked, Reply, Sent},
+    routing::{Attempt, FailureClass},
     worker::{InProgress, Worker},
 };
 
@@ -41,13 +40,12 @@ const MOST_GATHERED: usize = 16 * 1024;
 /// How often a stream's use so far is put on record.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 pub(super) type Sending = Pin<Box<dyn Future<Output = Sent>>>;
-type ReadingError = Pin<Box<dyn Future<Output = Refusal>>>;
 
 /// The answer to a request whose upstream streams.
 pub(super) fn begin(
     worker: &Rc<Worker>,
     open: OpenRequest,
-    asked: Asked,
+    asked: Rc<Asked>,
     reply: Reply,
     in_progress: InProgress,
 ) -> HttpResponse {
@@ -55,23 +53,33 @@ pub(super) fn begin(
     worker.shared.metrics.overhead_total.observe(overhead.as_secs_f64());
     let mut response = head(&open);
     response.insert_header(("x-maas-overhead-ms", milliseconds(overhead)));
-    let times = Times::of(&reply);
-    let phase = Phase::Relaying(reply.response.into_body());
-    response.body(StreamBody::new(worker, open, asked, phase, times, in_progress))
+    let filter = filter_of(worker, &asked, &reply);
+    let mut body = StreamBody::new(worker, open, asked, filter, in_progress);
+    body.relay(reply);
+    response.body(body)
 }
 
 /// The answer to a request whose upstream has not said anything yet: pings until it does.
 pub(super) fn begin_waiting(
     worker: &Rc<Worker>,
     open: OpenRequest,
-    asked: Asked,
+    asked: Rc<Asked>,
     sending: Sending,
     in_progress: InProgress,
 ) -> HttpResponse {
     let mut response = head(&open);
-    let mut body = StreamBody::new(worker, open, asked, Phase::Sending(sending), Times::UNKNOWN, in_progress);
-    body.out.push(PING_FRAME);
+    // Until an upstream has answered: what has to be said before that is said in the client's language.
+    let settings = FilterSettings::new(asked.model.clone(), asked.include_usage, asked.request_id.clone());
+    let filter = stream_filter(asked.api, settings);
+    let mut body = StreamBody::new(worker, open, asked, filter, in_progress);
+    body.phase = Phase::Sending(sending);
+    body.ping();
     response.body(body)
+}
+
+fn filter_of(worker: &Worker, asked: &Asked, reply: &Reply) -> Box<dyn StreamFilter> {
+    let peppers = worker.peppers.clone();
+    Languages { asked, upstream: reply.upstream.id, via: reply.via, peppers }.filter()
 }
 
 fn head(open: &OpenRequest) -> actix_web::HttpResponseBuilder {
@@ -86,7 +94,6 @@ fn head(open: &OpenRequest) -> actix_web::HttpResponseBuilder {
 
 enum Phase {
     Sending(Sending),
-    ReadingError(ReadingError),
     Relaying(Incoming),
     /// Settled; the end of the upstream's body is awaited so that the connection can be used again.
     Closing(Incoming),
@@ -107,22 +114,20 @@ impl Times {
     fn of(reply: &Reply) -> Self {
         Self { gap: reply.upstream.gap_timeout, deadline: reply.sent.checked_add(reply.upstream.total_timeout) }
     }
-
-    fn left(&self, now: Instant) -> Duration {
-        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now))
-    }
 }
 
 struct StreamBody {
     worker: Rc<Worker>,
+    asked: Rc<Asked>,
     phase: Phase,
-    filter: Box<ChatStreamFilter>,
+    /// Until an upstream has answered, one that says errors in the client's language.
+    filter: Box<dyn StreamFilter>,
+    /// The call that is relayed; `None` before there is one, and when it was handed over.
+    attempt: Option<Attempt>,
     /// What goes to the client next.
     out: Vec<Bytes>,
     /// `None` once settled.
     open: Option<OpenRequest>,
-    request_id: String,
-    request_bytes: usize,
     first_token_noted: bool,
     /// A turn was given away since the last frame came.
     gave_way: bool,
@@ -136,36 +141,47 @@ struct StreamBody {
 }
 
 impl StreamBody {
+    /// A body that waits for nothing yet.
     fn new(
         worker: &Rc<Worker>,
         open: OpenRequest,
-        asked: Asked,
-        phase: Phase,
-        times: Times,
+        asked: Rc<Asked>,
+        filter: Box<dyn StreamFilter>,
         in_progress: InProgress,
     ) -> Self {
         let now = Instant::now();
         let ping = worker.shared.settings.ping_interval.get();
-        let request_id = open.request_id().to_owned();
-        let settings = FilterSettings::new(asked.model, asked.include_usage, request_id.clone());
         Self {
             worker: worker.clone(),
-            phase,
-            filter: Box::new(ChatStreamFilter::new(settings)),
+            filter,
+            asked,
+            phase: Phase::Done,
+            attempt: None,
             out: Vec::with_capacity(4),
             open: Some(open),
-            request_id,
-            request_bytes: asked.request_bytes,
             first_token_noted: false,
             gave_way: false,
-            times,
+            times: Times::UNKNOWN,
             ping,
-            timer: Box::pin(tokio::time::sleep(ping.min(times.gap).min(times.left(now)))),
+            timer: Box::pin(tokio::time::sleep(ping)),
             last_received: now,
             last_sent: now,
             last_progress: now,
             _in_progress: in_progress,
         }
+    }
+
+    /// From here on the upstream's answer is the client's.
+    fn relay(&mut self, reply: Reply) {
+        self.times = Times::of(&reply);
+        self.attempt = Some(reply.attempt);
+        self.phase = Phase::Relaying(reply.response.into_body());
+        // It was armed for the wait; the upstream's own times may be shorter.
+        self.arm_timer();
+    }
+
+    fn ping(&mut self) {
+        self.out.push(self.filter.ping());
     }
 
     /// One step: true if something changed, false if everything waits.
@@ -174,10 +190,6 @@ impl StreamBody {
             Phase::Done => return false,
             Phase::Sending(sending) => match sending.as_mut().poll(context) {
                 Poll::Ready(sent) => self.head_arrived(sent),
-                Poll::Pending => return false,
-            },
-            Phase::ReadingError(reading) => match reading.as_mut().poll(context) {
-                Poll::Ready(refusal) => self.fail(&refusal),
                 Poll::Pending => return false,
             },
             Phase::Relaying(upstream) => match Pin::new(upstream).poll_frame(context) {
@@ -210,16 +222,15 @@ impl StreamBody {
             open.note_attempts(&sent);
         }
         match sent.result {
-            Err(refusal) => self.fail(&refusal),
-            Ok(reply) if !reply.response.status().is_success() => {
-                self.phase = Phase::ReadingError(Box::pin(upstream_error::read(reply)));
+            Err(refusal) => self.fail(&refusal, None),
+            // The status went out long ago, and with it the promise of a stream.
+            Ok(mut reply) if Form::of(reply.response.headers()) != Form::Events => {
+                reply.attempt.failed(FailureClass::BadAnswer, self.last_received);
+                self.fail(&ApiErrorCode::UpstreamError.into(), None);
             }
-            Ok(reply) if !is_event_stream(&reply) => self.fail(&ApiErrorCode::UpstreamError.into()),
             Ok(reply) => {
-                self.times = Times::of(&reply);
-                self.phase = Phase::Relaying(reply.response.into_body());
-                // It was armed for the wait; the upstream's own times may be shorter.
-                self.arm_timer();
+                self.filter = filter_of(&self.worker, &self.asked, &reply);
+                self.relay(reply);
             }
         }
     }
@@ -235,30 +246,31 @@ impl StreamBody {
             self.first_token_noted = true;
         }
         if let Err(fault) = pushed {
-            tracing::warn!(request.id = self.request_id, error = %fault, "an upstream's stream cannot be used");
-            self.fail(&ApiErrorCode::UpstreamError.into());
+            tracing::warn!(request.id = self.asked.request_id, error = %fault, "an upstream's stream cannot be used");
+            self.fail(&ApiErrorCode::UpstreamError.into(), Some(FailureClass::BadAnswer));
         } else if let Some(end) = self.filter.ended() {
             self.finished(end);
         } else if self.last_received - self.last_progress >= PROGRESS_EVERY
             && let Some(open) = &self.open
         {
             self.last_progress = self.last_received;
-            let so_far = settlement(self.filter.report(), self.request_bytes);
+            let so_far = settlement(self.filter.report(), self.asked.request_bytes());
             open.progress(&so_far.tokens, so_far.quality);
         }
     }
 
     fn upstream_ended(&mut self, error: Option<UpstreamError>) {
+        // Streams without an end mark look complete wherever they are cut, so an error is believed first.
+        let was_finished = self.filter.report().is_finished();
         match self.filter.end(&mut self.out) {
-            StreamEnd::Cut => {
+            end if end != StreamEnd::Cut && (error.is_none() || was_finished) => self.finished(end),
+            _ => {
                 let cause = error.map_or_else(|| "it ended in the middle".to_owned(), |error| error.to_string());
-                tracing::warn!(request.id = self.request_id, error = cause, "an upstream's stream was cut");
-                self.fail(&Refusal::with_message(
-                    ApiErrorCode::UpstreamError,
-                    "The model's answer was cut off by its server.",
-                ));
+                tracing::warn!(request.id = self.asked.request_id, error = cause, "an upstream's stream was cut");
+                let message = "The model's answer was cut off by its server.";
+                let refusal = Refusal::with_message(ApiErrorCode::UpstreamError, message);
+                self.fail(&refusal, Some(FailureClass::Cut));
             }
-            end => self.finished(end),
         }
         self.phase = Phase::Done;
     }
@@ -268,13 +280,19 @@ impl StreamBody {
             // All was said; only the end is missing.
             self.upstream_ended(None);
         } else {
-            self.fail(&ApiErrorCode::UpstreamTimeout.into());
+            self.fail(&ApiErrorCode::UpstreamTimeout.into(), Some(FailureClass::Timeout));
         }
     }
 
     /// The terminal frame is in `out`: on record first, then to the client.
     fn finished(&mut self, end: StreamEnd) {
-        let mut settlement = settlement(self.filter.report(), self.request_bytes);
+        let mut settlement = settlement(self.filter.report(), self.asked.request_bytes());
+        if let Some(attempt) = &mut self.attempt {
+            match end {
+                StreamEnd::Complete => attempt.succeeded(self.last_received),
+                _ => attempt.failed(FailureClass::Failed, self.last_received),
+            }
+        }
         if end != StreamEnd::Complete {
             settlement.outcome = Outcome::UpstreamError;
             settlement.code = ApiErrorCode::UpstreamError.code();
@@ -286,11 +304,14 @@ impl StreamBody {
         };
     }
 
-    /// Ends the stream with an error frame; the status went out long ago.
-    fn fail(&mut self, refusal: &Refusal) {
-        self.out.push(error_frame(refusal.code, refusal.message.as_deref(), &self.request_id));
-        self.out.push(DONE_FRAME);
-        let so_far = settlement(self.filter.report(), self.request_bytes);
+    /// Ends the stream with an error in the client's language; the status went out long ago. `class`: what the call that
+    /// is relayed has done wrong.
+    fn fail(&mut self, refusal: &Refusal, class: Option<FailureClass>) {
+        if let (Some(attempt), Some(class)) = (&mut self.attempt, class) {
+            attempt.failed(class, Instant::now());
+        }
+        let so_far = settlement(self.filter.report(), self.asked.request_bytes());
+        self.filter.fail(refusal.code, refusal.message.as_deref(), &mut self.out);
         let outcome = refusal.code.outcome();
         self.settle(&Settlement { outcome, code: refusal.code.code(), ..so_far });
         self.phase = Phase::Done;
@@ -313,7 +334,7 @@ impl StreamBody {
             return true;
         }
         if now - self.last_sent >= self.ping {
-            self.out.push(PING_FRAME);
+            self.ping();
             self.last_sent = now;
         }
         self.arm_timer();
@@ -397,24 +418,21 @@ impl Drop for StreamBody {
             self.worker.leftovers.hand_over(Leftover::End(upstream));
         }
         let Some(open) = self.open.take() else { return };
+        let request_bytes = self.asked.request_bytes();
         let report = self.filter.report();
-        if let (Phase::Relaying(_), true, false) =
-            (&self.phase, report.finish_reason().is_some(), report.usage.is_reported())
-        {
-            let fresh = FilterSettings::new(String::new(), false, String::new());
-            let filter = std::mem::replace(&mut self.filter, Box::new(ChatStreamFilter::new(fresh)));
-            if let Phase::Relaying(upstream) = std::mem::replace(&mut self.phase, Phase::Done) {
-                let request_bytes = self.request_bytes;
-                self.worker.leftovers.hand_over(Leftover::Usage {
-                    upstream,
-                    filter,
-                    open: Box::new(open),
-                    request_bytes,
-                });
+        let usage_may_come = report.finish_reason().is_some() && !report.usage.is_reported();
+        let so_far = settlement(report, request_bytes);
+        match (std::mem::replace(&mut self.phase, Phase::Done), self.attempt.take()) {
+            (Phase::Relaying(upstream), Some(attempt)) if usage_may_come => {
+                let settings = FilterSettings::new(String::new(), false, String::new());
+                let filter = std::mem::replace(&mut self.filter, stream_filter(self.asked.api, settings));
+                let open = Box::new(open);
+                self.worker.leftovers.hand_over(Leftover::Usage { upstream, filter, open, attempt, request_bytes });
             }
-            return;
+            _ => {
+                open.settle(&so_far);
+            }
         }
-        open.settle(&settlement(report, self.request_bytes));
     }
 }
 

@@ -4,21 +4,23 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Response;
 use http_body_util::{BodyExt as _, Limited};
-use maas_llm::error::{ApiErrorCode, parse_upstream_error};
+use hyper::body::Incoming;
+use maas_llm::error::{ApiErrorCode, UpstreamErrorInfo, parse_upstream_error};
 
-use crate::{refusal::Refusal, request::Reply};
+use crate::refusal::Refusal;
 
 const MOST_BYTES: usize = 64 * 1024;
 const READ_WITHIN: Duration = Duration::from_secs(5);
 const LONGEST_RETRY_AFTER: u32 = 60;
 
 /// Reads the error body, as far as it is sensible, and says what the client is told.
-pub async fn read(reply: Reply) -> Refusal {
-    let status = reply.response.status().as_u16();
-    let retry_after = reply.response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+pub async fn read(response: Response<Incoming>) -> Refusal {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| text.trim().parse::<u32>().ok());
-    let collecting = Limited::new(reply.response.into_body(), MOST_BYTES).collect();
+    let collecting = Limited::new(response.into_body(), MOST_BYTES).collect();
     // An error that cannot be read is still an error.
     let body = match tokio::time::timeout(READ_WITHIN, collecting).await {
         Ok(Ok(collected)) => collected.to_bytes(),
@@ -34,17 +36,25 @@ fn refusal(status: u16, retry_after: Option<u32>, body: &[u8]) -> Refusal {
             retry_after_seconds: retry_after.map(|seconds| seconds.min(LONGEST_RETRY_AFTER)),
             ..ApiErrorCode::UpstreamRateLimited.into()
         },
+        400..=499 => about_the_request(status, parse_upstream_error(body)),
+        _ => ApiErrorCode::UpstreamError.into(),
+    }
+}
+
+fn about_the_request(status: u16, error: UpstreamErrorInfo) -> Refusal {
+    if error.code.as_deref() == Some("previous_response_not_found") {
+        // Its words name the response as the upstream knows it.
+        let param = Some("previous_response_id".to_owned());
+        return Refusal { param, ..ApiErrorCode::ResponseNotFound.into() };
+    }
+    let message = (!error.message.is_empty()).then_some(error.message);
+    match status {
         // The upstream does not know the model that the catalogue says it has, or cannot be asked like that.
         404 | 405 | 407 | 408 => ApiErrorCode::UpstreamError.into(),
-        400..=499 => {
-            let error = parse_upstream_error(body);
-            let code =
-                if error.context_overflow { ApiErrorCode::ContextLengthExceeded } else { ApiErrorCode::InvalidRequest };
-            let status = if error.context_overflow { 400 } else { status };
-            let message = (!error.message.is_empty()).then_some(error.message);
-            Refusal { message, param: error.param, status: Some(status), ..code.into() }
+        _ if error.context_overflow => {
+            Refusal { message, param: error.param, ..ApiErrorCode::ContextLengthExceeded.into() }
         }
-        _ => ApiErrorCode::UpstreamError.into(),
+        _ => Refusal { message, param: error.param, status: Some(status), ..ApiErrorCode::InvalidRequest.into() },
     }
 }
 
@@ -64,6 +74,16 @@ mod tests {
         assert_eq!(refused.status(), 422);
         assert_eq!(refused.message.as_deref(), Some("bad temperature"));
         assert_eq!(refused.param.as_deref(), Some("temperature"));
+    }
+
+    #[test]
+    fn a_response_that_the_upstream_has_forgotten_is_not_found() {
+        let body = br#"{"error":{"message":"Previous response with id 'resp_9' not found.","code":"previous_response_not_found"}}"#;
+        for status in [400, 404] {
+            let refused = refusal(status, None, body);
+            assert_eq!((refused.status(), refused.code), (404, ApiErrorCode::ResponseNotFound));
+            assert_eq!((refused.message, refused.param.as_deref()), (None, Some("previous_response_id")));
+        }
     }
 
     #[test]

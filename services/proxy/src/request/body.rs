@@ -4,22 +4,48 @@ use actix_web::{HttpRequest, dev::Payload, error::PayloadError};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maas_llm::error::ApiErrorCode;
+use maas_types::Operation;
 
 use super::encoding::{DecodeError, Encoding};
 use crate::{refusal::Refusal, settings::ProxySettings};
 
+/// The form in which an operation takes its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyForm {
+    Json,
+    /// `multipart/form-data`: sound and pictures.
+    Upload,
+}
+
+impl BodyForm {
+    pub const fn of(operation: Operation) -> Self {
+        match operation {
+            Operation::Transcription | Operation::Translation | Operation::ImageEdit => Self::Upload,
+            _ => Self::Json,
+        }
+    }
+
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Upload => "multipart/form-data",
+        }
+    }
+}
+
 /// Refuses what cannot be a request of ours by its headers alone.
-pub fn check_headers(head: &HttpRequest, max_body_bytes: usize) -> Result<(), Refusal> {
+pub fn check_headers(head: &HttpRequest, form: BodyForm, max_body_bytes: usize) -> Result<(), Refusal> {
     let headers = head.headers();
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if headers.contains_key("transfer-encoding") && headers.contains_key("content-length") {
         let message = "a request has either content-length or transfer-encoding";
         return Err(Refusal::with_message(ApiErrorCode::InvalidRequest, message));
     }
-    if let Some(content_type) = text("content-type") {
+    let content_type = text("content-type").or((form == BodyForm::Upload).then_some(""));
+    if let Some(content_type) = content_type {
         let essence = content_type.split(';').next().unwrap_or("").trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            let message = format!("the media type `{}` is not application/json", printable(essence));
+        if !essence.eq_ignore_ascii_case(form.media_type()) {
+            let message = format!("the media type `{}` is not {}", printable(essence), form.media_type());
             return Err(Refusal::with_message(ApiErrorCode::UnsupportedMediaType, message));
         }
     }
@@ -50,7 +76,7 @@ pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings
 }
 
 /// `None` for a body that is sent as it is.
-fn encoding_of(head: &HttpRequest) -> Result<Option<Encoding>, Refusal> {
+pub fn encoding_of(head: &HttpRequest) -> Result<Option<Encoding>, Refusal> {
     let mut encodings = head.headers().get_all("content-encoding");
     let Some(encoding) = encodings.next() else { return Ok(None) };
     let text = encoding.to_str().unwrap_or_default().trim();
@@ -88,21 +114,27 @@ async fn gather(mut parts: Payload, settings: &ProxySettings) -> Result<Bytes, R
     Ok(first.unwrap_or_else(|| gathered.freeze()))
 }
 
-fn too_large(limit: usize) -> Refusal {
+pub fn too_large(limit: usize) -> Refusal {
     Refusal::with_message(ApiErrorCode::RequestTooLarge, format!("the request body is larger than {limit} bytes"))
 }
 
-fn stalled() -> Refusal {
+pub fn stalled() -> Refusal {
     Refusal {
         status: Some(408),
         ..Refusal::with_message(ApiErrorCode::InvalidRequest, "the request body did not arrive")
     }
 }
 
-fn broken(error: &PayloadError, limit: usize) -> Refusal {
+pub fn broken(error: &PayloadError, limit: usize) -> Refusal {
     match error {
         PayloadError::Overflow => too_large(limit),
-        _ => Refusal::with_message(ApiErrorCode::InvalidRequest, "the request body could not be read to its end"),
+        _ => Refusal {
+            client_left: matches!(
+                error,
+                PayloadError::Incomplete(_) | PayloadError::Io(_) | PayloadError::Http2Payload(_)
+            ),
+            ..Refusal::with_message(ApiErrorCode::InvalidRequest, "the request body could not be read to its end")
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use maas_keys::ParsedKey;
 use maas_llm::error::ApiErrorCode;
+use uuid::Uuid;
 
 use crate::{
     metrics::AuthReason,
@@ -17,6 +18,13 @@ use crate::{
 pub struct Caller {
     pub key: Arc<KeyGrant>,
     pub user: Arc<UserEntry>,
+}
+
+impl Caller {
+    /// Whose requests may share what an upstream has cached: a team's, else a person's.
+    pub fn tenant(&self) -> Uuid {
+        self.key.team.map_or_else(|| self.user.id.uuid(), |team| team.uuid())
+    }
 }
 
 /// The headers that may carry the key; the first one present decides.

@@ -1,29 +1,55 @@
 //! The path of a data-plane request, as one visible list of steps.
 
+mod asked;
 mod body;
+mod call;
 mod credential;
 mod encoding;
 mod models;
+mod outgoing;
 pub mod own_key;
 mod rights;
+mod route;
 mod send;
+mod stored_response;
+mod token_count;
+mod upload;
 
-use std::{rc::Rc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::{HttpRequest, HttpResponse, dev::Payload, http::Method};
-use maas_llm::{error::ApiErrorCode, request::RequestFields};
-use maas_types::Operation;
+use actix_web::{
+    HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{
+        Method,
+        header::{HeaderName, HeaderValue},
+    },
+};
+use maas_journal::JournalError;
+use maas_keys::ResponseId;
+use maas_llm::{api::Api, error::ApiErrorCode, request::RequestFields};
+use maas_types::{Operation, UpstreamId};
 use maas_web::middleware::Unrouted;
+use uuid::Uuid;
 
-pub use send::{Outgoing, Reply, Sent, send};
+pub use asked::{Asked, Content};
+pub use credential::Caller;
+pub use outgoing::{Outgoing, build};
+pub use route::ModelRoute;
+pub use send::{AttemptKind, Attempted, Reply, Sent, send};
 
 use crate::{
-    metering::{Admission, OpenRequest},
-    path::{Endpoint, endpoint},
+    metering::{Account, Admission, OpenRequest},
+    path::{Endpoint, route},
     refusal::Refusal,
     relay,
-    worker::{InProgress, Worker},
+    state::{ModelEntry, UpstreamEntry, Via},
+    worker::{InProgress, Shared, Worker},
 };
+use body::BodyForm;
+
+/// Under this name, and no other, Anthropic's clients look for the id of a request.
+const REQUEST_ID_OF_MESSAGES: HeaderName = HeaderName::from_static("request-id");
 
 /// A request whose headers were read.
 pub struct Incoming<'a> {
@@ -39,29 +65,50 @@ pub async fn answer(worker: &Rc<Worker>, head: &HttpRequest, payload: Payload) -
         request_id: maas_web::middleware::request_id(head.headers().get("x-request-id")),
         started: Instant::now(),
     };
-    let endpoint = endpoint(head.path());
+    let route = route(head.path());
+    let instance = route.instance;
+    // Before anything is known of the models, no instance is known to be missing.
+    let exists =
+        instance.is_none_or(|name| rights::known_models(&worker.shared).map_or(true, |all| all.at(name).is_some()));
+    let endpoint = if exists { route.endpoint } else { Endpoint::Unknown };
     let answered = match endpoint {
         Endpoint::Health => Ok(health(worker, &incoming.request_id)),
         Endpoint::Inference(operation) if head.method() == Method::POST => {
-            inference(worker, &incoming, operation, payload).await
+            inference(worker, &incoming, operation, instance, payload).await
         }
-        Endpoint::ListModels if is_read(head) => models::list(worker, &incoming).await,
-        Endpoint::GetModel(id) if is_read(head) => models::get(worker, &incoming, id).await,
+        Endpoint::StoredResponse { id, part } => stored_response::answer(worker, &incoming, id, part).await,
+        Endpoint::ListModels if is_read(head) => models::list(worker, &incoming, instance).await,
+        Endpoint::GetModel(id) if is_read(head) => models::get(worker, &incoming, id, instance).await,
         Endpoint::GetOwnKey if is_read(head) => own_key::get(worker, &incoming).await,
         Endpoint::Unknown => Err(ApiErrorCode::UnknownUrl.into()),
         _ => Err(ApiErrorCode::MethodNotAllowed.into()),
     };
-    answered.unwrap_or_else(|refusal: Refusal| {
+    let mut response = answered.unwrap_or_else(|refusal: Refusal| {
+        let mut api = Api::Plain;
         if let Endpoint::Inference(operation) = endpoint {
+            api = Api::of(operation);
             let metrics = &worker.shared.metrics;
-            metrics.request_without_model(operation, refusal.code.outcome(), refusal.code.code());
+            let settlement = refusal.settlement();
+            metrics.request_without_model(operation, settlement.outcome, settlement.code);
         }
-        let mut response = refusal.render(&incoming.request_id);
+        let mut response = refusal.render(api, &incoming.request_id);
         if endpoint == Endpoint::Unknown {
             response.extensions_mut().insert(Unrouted);
         }
         response
-    })
+    });
+    if speaks_messages(head, endpoint)
+        && let Ok(id) = HeaderValue::from_str(&incoming.request_id)
+    {
+        response.headers_mut().insert(REQUEST_ID_OF_MESSAGES, id);
+    }
+    response
+}
+
+/// Anthropic's clients say their version with everything they ask.
+fn speaks_messages(head: &HttpRequest, endpoint: Endpoint<'_>) -> bool {
+    matches!(endpoint, Endpoint::Inference(operation) if Api::of(operation) == Api::Messages)
+        || head.headers().contains_key("anthropic-version")
 }
 
 /// One inference request. Until `admit` a refusal leaves nothing behind but a count; from there on every end is a
@@ -70,12 +117,14 @@ async fn inference(
     worker: &Rc<Worker>,
     incoming: &Incoming<'_>,
     operation: Operation,
+    instance: Option<&str>,
     payload: Payload,
 ) -> Result<HttpResponse, Refusal> {
     let shared = &worker.shared;
+    let form = BodyForm::of(operation);
 
     // Cheap checks first: nothing of the body is read for a request that has no right to send one.
-    body::check_headers(incoming.head, shared.settings.max_body_bytes)?;
+    body::check_headers(incoming.head, form, shared.settings.max_body_bytes)?;
     if shared.draining.is_cancelled() {
         return Err(ApiErrorCode::Draining.into());
     }
@@ -83,38 +132,149 @@ async fn inference(
     let caller = credential::check(shared, incoming.head).await?;
     shared.metrics.overhead_auth.observe(incoming.started.elapsed().as_secs_f64());
 
-    let body = body::read(incoming.head, payload, &shared.settings).await?;
+    let read = read_body(shared, incoming, operation, payload).await?;
     // The time that the client takes to send its body is not ours.
     let body_read = Instant::now();
-    let fields = RequestFields::scan(&body, operation).map_err(|error| {
-        let refusal = Refusal::with_message(ApiErrorCode::InvalidRequest, error.to_string());
-        Refusal { param: error.param().map(str::to_owned), ..refusal }
-    })?;
-    let (model, catalogue_revision) = rights::check(shared, &caller, &fields.model)?;
-    let candidates = rights::candidates(&model, operation)?;
+    let (model, catalogue_revision) = rights::check(shared, &caller, &read.model, instance)?;
+    let pinned = read.continues(&caller, shared, &model)?;
+    let asked = Asked {
+        operation,
+        api: Api::of(operation),
+        stream: read.fields().is_some_and(|fields| fields.stream),
+        include_usage: read.fields().is_some_and(|fields| fields.include_usage),
+        model: read.model,
+        forwarded: asked::forwarded_headers(incoming.head, Api::of(operation)),
+        request_id: incoming.request_id.clone(),
+        admitted_at: shared.clock.now(),
+        content: with_previous(read.content, pinned.as_ref()),
+        caller,
+        body_read,
+    };
+    let upstream = pinned.map(|previous| UpstreamId::from_uuid(Uuid::from_bytes(previous.upstream)));
+    let route = ModelRoute::of(model.clone(), operation, instance, upstream);
+    let counts_here = route.is_none() && token_count::is_made_here(&model, operation);
+    if route.is_none() && !counts_here {
+        return Err(unroutable(&model, &asked, upstream));
+    }
     if !worker.journal.borrow().can_admit() {
         return Err(ApiErrorCode::MeteringUnavailable.into());
     }
 
     let admission = Admission {
-        key: &caller.key,
-        user: &caller.user,
+        account: Account::Caller { key: &asked.caller.key, user: &asked.caller.user },
         model,
         catalogue_revision,
         operation,
-        stream: fields.stream,
+        stream: asked.stream,
         request_id: &incoming.request_id,
         started: incoming.started,
-        now: shared.clock.now(),
+        now: asked.admitted_at,
     };
-    let open = OpenRequest::admit(&worker.journal, &shared.metrics, &admission).map_err(|error| {
+    let unrecorded = |error: JournalError| {
         tracing::error!(error = %error, "a request cannot be put on record");
         Refusal::from(ApiErrorCode::MeteringUnavailable)
-    })?;
+    };
+    let open = OpenRequest::admit(&worker.journal, &shared.metrics, &admission).map_err(unrecorded)?;
+    if let Err(error) = open.on_record().await {
+        return Ok(relay::refuse(open, asked.api, &unrecorded(error)));
+    }
     shared.metrics.overhead_route.observe(body_read.elapsed().as_secs_f64());
 
-    let outgoing = Outgoing { body, fields, candidates, operation, body_read };
-    Ok(relay::relay(worker, open, outgoing, in_progress).await)
+    Ok(match route {
+        Some(route) => relay::relay(worker, open, Rc::new(asked), route, in_progress).await,
+        None => token_count::answer(open, &asked),
+    })
+}
+
+/// A body as far as it has to be known, before rights are checked.
+struct ReadBody {
+    model: String,
+    content: Content,
+}
+
+impl ReadBody {
+    const fn fields(&self) -> Option<&RequestFields> {
+        match &self.content {
+            Content::Json { fields, .. } => Some(fields),
+            Content::Upload(_) => None,
+        }
+    }
+
+    /// The stored answer that the request goes on from, if this caller owns it and the model's upstreams keep answers.
+    fn continues(&self, caller: &Caller, shared: &Shared, model: &ModelEntry) -> Result<Option<ResponseId>, Refusal> {
+        let Some((id, _)) = self.fields().and_then(|fields| fields.previous_response_id.as_ref()) else {
+            return Ok(None);
+        };
+        let keeps = |upstream: &Arc<UpstreamEntry>| upstream.via(Operation::Responses) == Some(Via::Native);
+        if !model.upstreams.is_empty() && !model.upstreams.iter().any(keeps) {
+            let message = "The upstream of this model keeps no answers: send the whole conversation as `input`.";
+            return Err(unsupported("previous_response_id", message));
+        }
+        stored_response::open(id, caller, shared)
+            .map(Some)
+            .map_err(|refusal| Refusal { param: Some("previous_response_id".to_owned()), ..refusal })
+    }
+}
+
+async fn read_body(
+    shared: &Shared,
+    incoming: &Incoming<'_>,
+    operation: Operation,
+    payload: Payload,
+) -> Result<ReadBody, Refusal> {
+    if BodyForm::of(operation) == BodyForm::Upload {
+        let upload = upload::read(incoming.head, payload, &shared.settings).await?;
+        return Ok(ReadBody { model: upload.model().to_owned(), content: Content::Upload(Box::new(upload)) });
+    }
+    let body = body::read(incoming.head, payload, &shared.settings).await?;
+    let fields = RequestFields::scan(&body, operation).map_err(|error| {
+        let refusal = Refusal::with_message(ApiErrorCode::InvalidRequest, error.to_string());
+        Refusal { param: error.param().map(str::to_owned), ..refusal }
+    })?;
+    check_supported(&fields)?;
+    Ok(ReadBody { model: fields.model.clone(), content: Content::Json { body, fields, previous_response: None } })
+}
+
+/// What no upstream may be asked for through here: the one could not be metered, the other could be somebody else's.
+fn check_supported(fields: &RequestFields) -> Result<(), Refusal> {
+    if fields.background {
+        let message = "`background` is not supported: ask for the answer, streamed or not.";
+        return Err(unsupported("background", message));
+    }
+    if fields.conversation {
+        let message = "`conversation` is not supported: use `previous_response_id`, or send the items.";
+        return Err(unsupported("conversation", message));
+    }
+    Ok(())
+}
+
+fn unsupported(param: &str, message: impl Into<String>) -> Refusal {
+    let refusal = Refusal::with_message(ApiErrorCode::UnsupportedParameter, message);
+    Refusal { param: Some(param.to_owned()), ..refusal }
+}
+
+fn with_previous(content: Content, previous: Option<&ResponseId>) -> Content {
+    match (content, previous) {
+        (Content::Json { body, fields, .. }, Some(previous)) => {
+            Content::Json { body, fields, previous_response: Some(previous.original.clone()) }
+        }
+        (content, _) => content,
+    }
+}
+
+/// Why nobody is left to ask.
+fn unroutable(model: &ModelEntry, asked: &Asked, pinned: Option<UpstreamId>) -> Refusal {
+    if let Some(pinned) = pinned
+        && !model.upstreams.iter().any(|upstream| upstream.id == pinned)
+    {
+        let refusal = Refusal::from(ApiErrorCode::ResponseNotFound);
+        return Refusal { param: Some("previous_response_id".to_owned()), ..refusal };
+    }
+    if model.upstreams.is_empty() {
+        return ApiErrorCode::ModelUnavailable.into();
+    }
+    let message = format!("The model `{}` does not offer `{}`.", asked.model, asked.operation.as_str());
+    unsupported("model", message)
 }
 
 fn is_read(head: &HttpRequest) -> bool {

@@ -1,24 +1,32 @@
-//! Whether this caller may call this model, and which upstreams there are to call.
+//! Whether this caller may call this model.
 
 use std::sync::Arc;
 
 use arc_swap::Guard;
 use maas_events::Bucket;
 use maas_llm::error::ApiErrorCode;
-use maas_types::Operation;
 
 use super::credential::Caller;
 use crate::{
     metrics::AuthReason,
     refusal::Refusal,
-    state::{ModelEntry, UpstreamEntry, model::ModelTable},
+    state::{ModelEntry, ModelTable},
     worker::Shared,
 };
 
-/// The model, and the revision of the catalogue that it was found in.
-pub fn check(shared: &Shared, caller: &Caller, name: &str) -> Result<(Arc<ModelEntry>, u64), Refusal> {
+/// The model, and the revision of the catalogue that it was found in. With an `instance` the name is the server's own.
+pub fn check(
+    shared: &Shared,
+    caller: &Caller,
+    name: &str,
+    instance: Option<&str>,
+) -> Result<(Arc<ModelEntry>, u64), Refusal> {
     let models = known_models(shared)?;
-    let model = models.get(name).filter(|model| model.enabled).ok_or_else(|| not_found(name))?;
+    let model = match instance {
+        None => models.get(name),
+        Some(instance) => models.get_at(instance, name),
+    };
+    let model = model.filter(|model| model.enabled).ok_or_else(|| not_found(name))?;
     if !may_call(caller, model) {
         shared.metrics.auth_refused(AuthReason::ModelNotAllowed);
         let message = if model.restricted {
@@ -42,16 +50,6 @@ pub fn known_models(shared: &Shared) -> Result<Guard<Arc<ModelTable>>, Refusal> 
 /// May call = enabled ∧ not restricted ∧ in the key's list if it names any. Subscriptions and plans join here.
 pub fn may_call(caller: &Caller, model: &ModelEntry) -> bool {
     model.enabled && !model.restricted && caller.key.lists(&model.name)
-}
-
-/// The upstreams in the order in which they are tried; never none.
-pub fn candidates(model: &ModelEntry, operation: Operation) -> Result<Vec<Arc<UpstreamEntry>>, Refusal> {
-    let mut candidates = model.candidates();
-    candidates.retain(|upstream| upstream.uri(operation).is_some());
-    if candidates.is_empty() {
-        return Err(ApiErrorCode::ModelUnavailable.into());
-    }
-    Ok(candidates)
 }
 
 fn not_found(name: &str) -> Refusal {

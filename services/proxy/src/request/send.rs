@@ -1,168 +1,242 @@
-//! Calling upstreams: one after the other until one answers, as long as not a byte of the request has reached any.
+//! Calling upstreams until one answers: another upstream, the same one again, another model.
+//!
+//! Everything here happens before the first byte of the answer goes to the client, so that a retry is never seen. What
+//! may be repeated, how often and when is decided by [`crate::routing`].
 
 use std::{
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::{Method, Request, Response, header};
-use http_body_util::Full;
+use http::Response;
 use hyper::body::Incoming;
-use maas_http::{UpstreamClient, UpstreamError};
-use maas_llm::{
-    error::ApiErrorCode,
-    request::{RequestFields, rewrite_request},
+use maas_llm::error::ApiErrorCode;
+use maas_types::Outcome;
+
+use super::{
+    asked::{Asked, Content},
+    call::{CallFailed, call},
+    outgoing::{self, Outgoing},
+    rights,
+    route::ModelRoute,
 };
-use maas_types::{Operation, Outcome};
+use crate::{
+    refusal::Refusal,
+    routing::{Attempt, Failure, FailureClass, FallbackReason, Fallbacks, Plan, Retries, RetryDecision},
+    state::{ModelEntry, UpstreamEntry, Via},
+    worker::Worker,
+};
 
-use crate::{refusal::Refusal, state::UpstreamEntry};
-
-const USER_AGENT: &str = concat!("maas/", env!("CARGO_PKG_VERSION"));
-
-/// A request that may be sent.
-pub struct Outgoing {
-    pub body: Bytes,
-    pub fields: RequestFields,
-    /// Never empty.
-    pub candidates: Vec<Arc<UpstreamEntry>>,
-    pub operation: Operation,
-    /// When the last byte of the client's body was there.
-    pub body_read: Instant,
-}
-
-/// An upstream has answered; its body has not been read.
+/// An upstream has answered that it will serve; its body has not been read.
 pub struct Reply {
     pub response: Response<Incoming>,
+    pub model: Arc<ModelEntry>,
     pub upstream: Arc<UpstreamEntry>,
+    pub via: Via,
+    /// To be told how the rest went; counts as in flight until it is dropped.
+    pub attempt: Attempt,
     /// When the request that it answers was handed to the client.
     pub sent: Instant,
     pub head_received: Instant,
 }
 
+/// Why a call was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptKind {
+    Primary,
+    Retry,
+    Fallback,
+    Mirror,
+}
+
+impl AttemptKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Retry => "retry",
+            Self::Fallback => "fallback",
+            Self::Mirror => "mirror",
+        }
+    }
+}
+
 /// One try, for the usage event.
 pub struct Attempted {
+    pub model: Arc<ModelEntry>,
     pub upstream: Arc<UpstreamEntry>,
+    pub kind: AttemptKind,
     pub outcome: Outcome,
     pub status: u16,
-    pub began: Instant,
+    pub took: Duration,
 }
 
 pub struct Sent {
     pub attempts: Vec<Attempted>,
+    /// The refusal is that of the model that was asked for, whatever was tried after it.
     pub result: Result<Reply, Refusal>,
 }
 
-/// Tries the candidates in their order. The next one is tried only if the one before saw nothing of the request, so
-/// no upstream works on it twice.
-pub async fn send(client: UpstreamClient, outgoing: Arc<Outgoing>, request_id: String) -> Sent {
-    let mut attempts = Vec::with_capacity(1);
-    let mut refusal = Refusal::from(ApiErrorCode::ModelUnavailable);
-    for upstream in &outgoing.candidates {
-        let began = Instant::now();
-        let attempted = |outcome, status| Attempted { upstream: upstream.clone(), outcome, status, began };
-        match call(&client, &outgoing, upstream, &request_id).await {
-            Ok(response) => {
-                let status = response.status().as_u16();
-                attempts.push(attempted(outcome_of(status), status));
-                let upstream = upstream.clone();
-                let reply = Reply { response, upstream, sent: began, head_received: Instant::now() };
-                return Sent { attempts, result: Ok(reply) };
-            }
-            Err(failure) => {
-                tracing::warn!(
-                    request.id = request_id,
-                    upstream.name = upstream.name,
-                    error = %failure.text(),
-                    "an upstream did not answer"
-                );
-                refusal = failure.refusal();
-                attempts.push(attempted(refusal.code.outcome(), 0));
-                if !failure.may_try_another() {
-                    break;
+/// Tries the model's upstreams, then its fallbacks.
+pub async fn send(worker: Rc<Worker>, asked: Rc<Asked>, route: ModelRoute) -> Sent {
+    let mut sending = Sending { worker: &worker, asked: &asked, attempts: Vec::with_capacity(1) };
+    let result = sending.any_model(route).await;
+    Sent { attempts: sending.attempts, result }
+}
+
+struct Sending<'a> {
+    worker: &'a Rc<Worker>,
+    asked: &'a Asked,
+    attempts: Vec<Attempted>,
+}
+
+/// Why a model did not answer.
+struct ModelFailed {
+    refusal: Refusal,
+    /// Whether another model may help, and which list names it.
+    reason: Option<FallbackReason>,
+}
+
+impl Sending<'_> {
+    async fn any_model(&mut self, first: ModelRoute) -> Result<Reply, Refusal> {
+        let mut failed = match self.one_model(&first, AttemptKind::Primary).await {
+            Ok(reply) => return Ok(reply),
+            Err(failed) => failed,
+        };
+        // The client has asked for this model; that another one failed as well says nothing to it.
+        let told = failed.refusal;
+        let mut fallbacks = Fallbacks::of(&first.model);
+        let mut model = first.model.clone();
+        loop {
+            let Some(reason) = failed.reason.filter(|_| !first.is_pinned() && self.can_be_sent()) else {
+                return Err(told);
+            };
+            let next = fallbacks.next(&model, reason, |name| self.fallback(name));
+            let Some(route) = next.and_then(|model| self.route(model)) else { return Err(told) };
+            model = route.model.clone();
+            failed = match self.one_model(&route, AttemptKind::Fallback).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            };
+        }
+    }
+
+    /// A fallback must be callable by this caller as well, since an administrator's list gives no rights, and have an
+    /// upstream that can do what is asked.
+    fn fallback(&self, name: &str) -> Option<Arc<ModelEntry>> {
+        let models = rights::known_models(&self.worker.shared).ok()?;
+        let model = models.get(name).filter(|model| rights::may_call(&self.asked.caller, model))?;
+        self.route(model.clone()).map(|route| route.model)
+    }
+
+    fn route(&self, model: Arc<ModelEntry>) -> Option<ModelRoute> {
+        ModelRoute::of(model, self.asked.operation, None, None)
+    }
+
+    async fn one_model(&mut self, route: &ModelRoute, first_kind: AttemptKind) -> Result<Reply, ModelFailed> {
+        let (model, upstreams) = (&route.model, route.upstreams());
+        let affinity = if model.keeps_prefixes { self.asked.affinity() } else { None };
+        let mut plan = Plan::new(model.policy, affinity);
+        let mut retries = Retries::default();
+        let mut kind = first_kind;
+        let mut failed: Option<ModelFailed> = None;
+        model.retry_budget.note_request(Instant::now());
+        loop {
+            let next = plan.next(upstreams, Instant::now(), &mut self.worker.random.borrow_mut());
+            let next = next.and_then(|(index, attempt)| Some((upstreams.get(index)?, attempt)));
+            let Some((upstream, mut attempt)) = next else {
+                return Err(failed.unwrap_or_else(ModelFailed::without_upstream));
+            };
+            let (outgoing, via) = match self.prepare(upstream).await {
+                Ok(prepared) => prepared,
+                // What cannot be said to this one may be said to another, which speaks the client's language.
+                Err(_) if plan.has_untried(upstreams) => continue,
+                Err(refusal) => return Err(failed.unwrap_or(ModelFailed { refusal, reason: None })),
+            };
+            let began = Instant::now();
+            let called = call(self.worker, self.asked, upstream, outgoing).await;
+            self.note(model, upstream, kind, &called, began);
+            let failure = match called {
+                Ok(response) => {
+                    let now = Instant::now();
+                    attempt.answered(now);
+                    let (model, upstream) = (model.clone(), upstream.clone());
+                    return Ok(Reply { response, model, upstream, via, attempt, sent: began, head_received: now });
                 }
-            }
-        }
-    }
-    Sent { attempts, result: Err(refusal) }
-}
-
-enum CallFailure {
-    Upstream(UpstreamError),
-    /// No answer within the time for the first byte.
-    Silent(Duration),
-    NotARequest,
-}
-
-async fn call(
-    client: &UpstreamClient,
-    outgoing: &Outgoing,
-    upstream: &UpstreamEntry,
-    request_id: &str,
-) -> Result<Response<Incoming>, CallFailure> {
-    let request = build(outgoing, upstream, request_id).ok_or(CallFailure::NotARequest)?;
-    let limit = upstream.first_byte_timeout;
-    let answered = tokio::time::timeout(limit, client.send(request)).await;
-    answered.map_err(|_| CallFailure::Silent(limit))?.map_err(CallFailure::Upstream)
-}
-
-/// Nothing of the client's headers goes on: what the upstream gets is named here.
-fn build(outgoing: &Outgoing, upstream: &UpstreamEntry, request_id: &str) -> Option<Request<Full<Bytes>>> {
-    let body = rewrite_request(&outgoing.body, &outgoing.fields, &upstream.model, outgoing.fields.stream);
-    let accept = if outgoing.fields.stream { "text/event-stream" } else { "application/json" };
-    let mut request = Request::builder()
-        .method(Method::POST)
-        .uri(upstream.uri(outgoing.operation)?)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::ACCEPT, accept)
-        .header(header::USER_AGENT, USER_AGENT)
-        .header("x-request-id", request_id);
-    if let Some(authorization) = &upstream.authorization {
-        request = request.header(header::AUTHORIZATION, authorization);
-    }
-    request.body(Full::new(body)).ok()
-}
-
-const fn outcome_of(status: u16) -> Outcome {
-    match status {
-        200..=299 => Outcome::Success,
-        429 => Outcome::UpstreamError,
-        400..=499 => Outcome::ClientError,
-        _ => Outcome::UpstreamError,
-    }
-}
-
-impl CallFailure {
-    fn refusal(&self) -> Refusal {
-        match self {
-            Self::Silent(_) | Self::Upstream(UpstreamError::Timeout(_)) => ApiErrorCode::UpstreamTimeout.into(),
-            Self::NotARequest => ApiErrorCode::InternalError.into(),
-            Self::Upstream(_) => ApiErrorCode::UpstreamError.into(),
-        }
-    }
-
-    fn may_try_another(&self) -> bool {
-        match self {
-            Self::Upstream(error) => error.is_before_request(),
-            Self::Silent(_) | Self::NotARequest => false,
-        }
-    }
-
-    /// For the log: the error with its causes; they name hosts at most.
-    fn text(&self) -> String {
-        match self {
-            Self::Silent(limit) => format!("no answer within {} ms", limit.as_millis()),
-            Self::NotARequest => "the request cannot be built".to_owned(),
-            Self::Upstream(error) => {
-                let mut text = error.to_string();
-                let mut cause = std::error::Error::source(error);
-                while let Some(inner) = cause {
-                    text.push_str(": ");
-                    text.push_str(&inner.to_string());
-                    cause = inner.source();
+                Err(call_failed) => {
+                    let failure = call_failed.failure;
+                    failed = Some(ModelFailed::of(call_failed));
+                    failure
                 }
-                text
+            };
+            attempt.failed(failure, Instant::now());
+            // Before any wait: it counts as in flight.
+            drop(attempt);
+            kind = AttemptKind::Retry;
+            match self.decide(&mut retries, model, failure, plan.has_untried(upstreams)) {
+                RetryDecision::Another => {}
+                RetryDecision::SameAfter(wait) => {
+                    tokio::time::sleep(wait).await;
+                    plan.start_over();
+                }
+                RetryDecision::GiveUp => return Err(failed.unwrap_or_else(ModelFailed::without_upstream)),
             }
         }
+    }
+
+    /// The request as this upstream gets it, or why it cannot be said there.
+    async fn prepare(&self, upstream: &UpstreamEntry) -> Result<(Outgoing, Via), Refusal> {
+        let via = upstream.via(self.asked.operation).ok_or(ApiErrorCode::InternalError)?;
+        Ok((outgoing::build(self.asked, upstream, via).await?, via))
+    }
+
+    fn note(
+        &mut self,
+        model: &Arc<ModelEntry>,
+        upstream: &Arc<UpstreamEntry>,
+        kind: AttemptKind,
+        called: &Result<Response<Incoming>, CallFailed>,
+        began: Instant,
+    ) {
+        let (outcome, status) = match called {
+            Ok(response) => (Outcome::Success, response.status().as_u16()),
+            Err(failed) => (failed.refusal.settlement().outcome, failed.status),
+        };
+        let (model, upstream, took) = (model.clone(), upstream.clone(), began.elapsed());
+        self.attempts.push(Attempted { model, upstream, kind, outcome, status, took });
+    }
+
+    fn decide(&self, retries: &mut Retries, model: &ModelEntry, failure: Failure, has_another: bool) -> RetryDecision {
+        if !self.can_be_sent() {
+            return RetryDecision::GiveUp;
+        }
+        let settings = self.worker.shared.routing.settings();
+        let random = &mut self.worker.random.borrow_mut();
+        retries.after(failure, has_another, &model.retry_budget, settings, Instant::now(), random)
+    }
+
+    /// Whether another upstream could be given the request.
+    fn can_be_sent(&self) -> bool {
+        match &self.asked.content {
+            Content::Json { .. } => true,
+            Content::Upload(upload) => upload.can_be_sent(),
+        }
+    }
+}
+
+impl ModelFailed {
+    fn of(failed: CallFailed) -> Self {
+        // Another model helps when this one's servers do not serve, or its context is too short; not when the request is
+        // wrong.
+        let reason = match failed.failure.class {
+            FailureClass::ContextLength => Some(FallbackReason::ContextLength),
+            FailureClass::Client | FailureClass::RequestBody => None,
+            _ => Some(FallbackReason::Unavailable),
+        };
+        Self { refusal: failed.refusal, reason }
+    }
+
+    fn without_upstream() -> Self {
+        Self { refusal: ApiErrorCode::ModelUnavailable.into(), reason: Some(FallbackReason::Unavailable) }
     }
 }

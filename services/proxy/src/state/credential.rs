@@ -5,9 +5,9 @@
 
 use std::path::{Component, PathBuf};
 
-use http::HeaderValue;
 use maas_events::state::{Credential, credential::Source};
 use maas_keys::{Sealed, SealingKeys};
+use zeroize::Zeroizing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
@@ -25,8 +25,8 @@ pub enum CredentialError {
     },
     #[error("the stored credential cannot be opened: wrong encryption key, or it belongs to another upstream")]
     Sealed,
-    #[error("the credential has characters that no HTTP header can carry")]
-    NotAHeader,
+    #[error("the credential is not text")]
+    NotText,
 }
 
 /// The rules and keys of this process.
@@ -37,12 +37,12 @@ pub struct CredentialSource {
 }
 
 impl CredentialSource {
-    /// The value of the `authorization` header; marked sensitive, so that it is not printed.
-    pub fn authorization(
+    /// The secret itself, for the header that the upstream's dialect wants.
+    pub fn secret(
         &self,
         credential: &Credential,
         bound_to: &str,
-    ) -> Result<Option<HeaderValue>, CredentialError> {
+    ) -> Result<Option<Zeroizing<String>>, CredentialError> {
         let secret = match &credential.source {
             None => return Ok(None),
             Some(Source::EnvironmentVariable(name)) => self.read_variable(name)?,
@@ -52,13 +52,10 @@ impl CredentialSource {
                 let sealed = Sealed { key_version: sealed.key_version, nonce, ciphertext: sealed.ciphertext.to_vec() };
                 let keys = self.sealing.as_ref().ok_or(CredentialError::Sealed)?;
                 let opened = keys.open(&sealed, bound_to.as_bytes()).map_err(|_| CredentialError::Sealed)?;
-                String::from_utf8(opened.to_vec()).map_err(|_| CredentialError::NotAHeader)?
+                String::from_utf8(opened.to_vec()).map_err(|_| CredentialError::NotText)?
             }
         };
-        let mut value =
-            HeaderValue::try_from(format!("Bearer {}", secret.trim())).map_err(|_| CredentialError::NotAHeader)?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+        Ok(Some(Zeroizing::new(secret)))
     }
 
     fn read_variable(&self, name: &str) -> Result<String, CredentialError> {
@@ -84,10 +81,10 @@ impl CredentialSource {
 mod tests {
     use super::*;
 
-    fn read(folder: &std::path::Path, source: Source) -> Result<Option<HeaderValue>, CredentialError> {
+    fn read(folder: &std::path::Path, source: Source) -> Result<Option<Zeroizing<String>>, CredentialError> {
         let variables = vec!["PATH".to_owned(), "PEPPER".to_owned()];
         let source_of_all = CredentialSource { variables, folder: folder.to_owned(), sealing: None };
-        source_of_all.authorization(&Credential { source: Some(source) }, "")
+        source_of_all.secret(&Credential { source: Some(source) }, "")
     }
 
     #[test]
@@ -98,7 +95,7 @@ mod tests {
         std::fs::write(folder.path().join("inside/key"), "secret\n").unwrap();
         let inside = folder.path().join("inside");
         let value = read(&inside, Source::File("key".to_owned())).unwrap().unwrap();
-        assert!(value == "Bearer secret" && value.is_sensitive());
+        assert_eq!(value.trim(), "secret");
         let absolute = inside.join("key").to_string_lossy().into_owned();
         for path in ["../outside".to_owned(), "x/../../outside".to_owned(), absolute] {
             let refused = read(&inside, Source::File(path));

@@ -4,11 +4,13 @@
 //! arrive late, twice or out of order.
 
 pub mod credential;
+mod dialect;
 pub mod key;
 pub mod load;
 pub mod lookup;
 pub mod model;
 mod sharded;
+pub mod upstream;
 pub mod user;
 pub mod watch;
 
@@ -19,7 +21,8 @@ use maas_keys::PublicId;
 use maas_types::UserId;
 
 pub use key::{KeyGrant, KeyStanding};
-pub use model::{ModelEntry, ModelTable, UpstreamEntry};
+pub use model::{ModelEntry, ModelTable};
+pub use upstream::{UpstreamEntry, Via};
 pub use user::UserEntry;
 
 use sharded::ShardedMap;

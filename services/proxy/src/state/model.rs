@@ -3,20 +3,18 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
-    time::Duration,
 };
 
-use http::{HeaderValue, Uri};
 use maas_events::{
-    state::{ModelState, PriceState, UpstreamState},
+    state::{ModelState, PriceState},
     validate::{InvalidEvent, required_uuid},
 };
-use maas_types::{Currency, ModelId, Operation, PriceId, PriceRates, Timestamp, UpstreamId};
+use maas_types::{Currency, ModelId, PriceId, PriceRates, Timestamp, UpstreamId};
 
-use super::credential::CredentialSource;
+use super::{UpstreamEntry, upstream::UpstreamSource};
 use crate::{
     metrics::{ModelMetrics, ProxyMetrics},
-    path::upstream_path,
+    routing::{FallbackReason, HasFallbacks, Policy, RetryBudget},
 };
 
 /// The models by name and alias; replaced as a whole when one changes.
@@ -24,6 +22,9 @@ use crate::{
 pub struct ModelTable {
     by_id: BTreeMap<ModelId, Arc<ModelEntry>>,
     by_name: HashMap<Box<str>, Arc<ModelEntry>>,
+    /// By instance, then by what the server itself calls the model.
+    by_instance: HashMap<Box<str>, HashMap<Box<str>, Arc<ModelEntry>>>,
+    by_upstream: HashMap<UpstreamId, (Arc<ModelEntry>, Arc<UpstreamEntry>)>,
     /// Grows with each change; recorded in usage events.
     pub revision: u64,
 }
@@ -31,6 +32,7 @@ pub struct ModelTable {
 pub struct ModelEntry {
     pub id: ModelId,
     pub name: Box<str>,
+    pub display_name: String,
     pub aliases: Vec<String>,
     pub enabled: bool,
     pub restricted: bool,
@@ -40,6 +42,17 @@ pub struct ModelEntry {
     pub context_length: u32,
     /// Those that can be called, in the order of priority.
     pub upstreams: Vec<Arc<UpstreamEntry>>,
+    /// Those that get a copy.
+    pub mirrors: Vec<Arc<UpstreamEntry>>,
+    /// Public names of models that serve instead, in this order.
+    fallbacks: Vec<Box<str>>,
+    /// The same for requests that are too long for this one.
+    context_fallbacks: Vec<Box<str>>,
+    /// How one of several upstreams is chosen.
+    pub policy: Policy,
+    /// Requests with the same beginning go to the same upstream.
+    pub keeps_prefixes: bool,
+    pub retry_budget: Arc<RetryBudget>,
     /// In ascending time.
     prices: Vec<Price>,
     pub metrics: ModelMetrics,
@@ -55,26 +68,25 @@ pub struct Price {
     pub rates: PriceRates,
 }
 
-/// One endpoint of one model.
-pub struct UpstreamEntry {
-    pub id: UpstreamId,
-    pub name: String,
-    pub provider: String,
-    pub model: String,
-    pub weight: u32,
-    pub priority: u32,
-    pub authorization: Option<HeaderValue>,
-    pub first_byte_timeout: Duration,
-    pub gap_timeout: Duration,
-    pub total_timeout: Duration,
-    chat: Uri,
-    completion: Uri,
-    embeddings: Uri,
-}
-
 impl ModelTable {
     pub fn get(&self, name: &str) -> Option<&Arc<ModelEntry>> {
         self.by_name.get(name)
+    }
+
+    /// The model that the server of this instance calls `name`, or whose public name it is, if that server serves it.
+    pub fn get_at(&self, instance: &str, name: &str) -> Option<&Arc<ModelEntry>> {
+        let models = self.by_instance.get(instance)?;
+        models.get(name).or_else(|| self.get(name).filter(|model| model.is_served_at(instance)))
+    }
+
+    /// The models of an instance under the names that its server gives them; `None` if there is no such instance.
+    pub fn at(&self, instance: &str) -> Option<&HashMap<Box<str>, Arc<ModelEntry>>> {
+        self.by_instance.get(instance)
+    }
+
+    /// An upstream that can be called, with its model.
+    pub fn upstream(&self, id: UpstreamId) -> Option<&(Arc<ModelEntry>, Arc<UpstreamEntry>)> {
+        self.by_upstream.get(&id)
     }
 
     /// All models that were not deleted, in the order of their creation.
@@ -102,32 +114,46 @@ impl ModelTable {
         for model in live() {
             by_name.insert(model.name.clone(), model.clone());
         }
-        Self { by_id, by_name, revision: self.revision + 1 }
+        let mut by_instance: HashMap<Box<str>, HashMap<Box<str>, Arc<ModelEntry>>> = HashMap::new();
+        let mut by_upstream = HashMap::new();
+        for model in live() {
+            for upstream in &model.upstreams {
+                by_upstream.insert(upstream.id, (model.clone(), upstream.clone()));
+                if let Some(instance) = &upstream.instance {
+                    let models = by_instance.entry(instance.clone()).or_default();
+                    models.entry(upstream.model.as_str().into()).or_insert_with(|| model.clone());
+                }
+            }
+        }
+        Self { by_id, by_name, by_instance, by_upstream, revision: self.revision + 1 }
     }
 }
 
 impl ModelEntry {
     pub fn from_state(
         state: ModelState,
-        credentials: &CredentialSource,
+        source: &UpstreamSource,
         metrics: &ProxyMetrics,
     ) -> Result<Self, InvalidEvent> {
         let id = ModelId::from_uuid(required_uuid("id", &state.id)?);
-        let mut upstreams = Vec::with_capacity(state.upstreams.len());
-        for upstream in state.upstreams.into_iter().filter(|upstream| upstream.enabled) {
-            match UpstreamEntry::from_state(upstream, credentials) {
+        let mut upstreams: Vec<Arc<UpstreamEntry>> = Vec::with_capacity(state.upstreams.len());
+        for upstream in state.upstreams.iter().filter(|upstream| upstream.enabled) {
+            match UpstreamEntry::from_state(upstream, source) {
                 Ok(upstream) => upstreams.push(Arc::new(upstream)),
                 // The others of the model still serve; the operator has to mend this one.
                 Err(problem) => tracing::error!(model.id = %id, problem, "an upstream cannot be used"),
             }
         }
         upstreams.sort_by_key(|upstream| upstream.priority);
+        let (mirrors, upstreams) = upstreams.into_iter().partition(|upstream| upstream.mirror);
+        let boxed = |names: Vec<String>| names.into_iter().map(String::into_boxed_str).collect();
         let mut prices = state.prices.iter().map(Price::from_state).collect::<Result<Vec<_>, _>>()?;
         prices.sort_by_key(|price| price.effective_from);
         Ok(Self {
             id,
             metrics: metrics.model(&state.name),
             name: state.name.into_boxed_str(),
+            display_name: state.display_name,
             aliases: state.aliases,
             enabled: state.enabled,
             restricted: state.restricted,
@@ -136,10 +162,20 @@ impl ModelEntry {
             created_at: Timestamp::from_unix_ms(state.created_at_ms),
             context_length: state.context_length,
             upstreams,
+            mirrors,
+            fallbacks: boxed(state.fallbacks),
+            context_fallbacks: boxed(state.context_fallbacks),
+            policy: Policy::from_state(&state.routing),
+            keeps_prefixes: state.affinity == "prefix",
+            retry_budget: source.health.budget(id),
             prices,
             deleted: state.deleted,
             version: state.version,
         })
+    }
+
+    fn is_served_at(&self, instance: &str) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.instance.as_deref() == Some(instance))
     }
 
     pub fn is_chat(&self) -> bool {
@@ -150,86 +186,19 @@ impl ModelEntry {
     pub fn price_at(&self, time: Timestamp) -> Option<&Price> {
         self.prices.iter().rev().find(|price| price.effective_from <= time)
     }
-
-    /// The upstreams in the order in which a request tries them: by priority, weighted inside one priority.
-    pub fn candidates(&self) -> Vec<Arc<UpstreamEntry>> {
-        if self.upstreams.len() <= 1 {
-            return self.upstreams.clone();
-        }
-        let mut candidates = Vec::with_capacity(self.upstreams.len());
-        for group in self.upstreams.chunk_by(|one, other| one.priority == other.priority) {
-            let mut group: Vec<_> = group.to_vec();
-            while !group.is_empty() {
-                let total: u64 = group.iter().map(|upstream| u64::from(upstream.weight)).sum();
-                let mut ticket = if total == 0 { 0 } else { fastrand::u64(0..total) };
-                let winner = group.iter().position(|upstream| match ticket.checked_sub(u64::from(upstream.weight)) {
-                    Some(rest) => {
-                        ticket = rest;
-                        false
-                    }
-                    None => true,
-                });
-                candidates.push(group.remove(winner.unwrap_or(0)));
-            }
-        }
-        candidates
-    }
 }
 
-impl UpstreamEntry {
-    fn from_state(state: UpstreamState, credentials: &CredentialSource) -> Result<Self, String> {
-        let text = |error: &dyn std::fmt::Display| format!("upstream {}: {error}", state.name);
-        if state.dialect != "openai" {
-            return Err(text(&format!("the dialect {} is not known to this version", state.dialect)));
-        }
-        let base = state.base_url.trim_end_matches('/');
-        let uri = |operation| {
-            let path = upstream_path(operation).unwrap_or_default();
-            format!("{base}{path}").parse::<Uri>().map_err(|error| text(&error))
-        };
-        let id = UpstreamId::from_uuid(required_uuid("upstream id", &state.id).map_err(|error| text(&error))?);
-        let chat = uri(Operation::Chat)?;
-        let authorization = match &state.credential {
-            Some(credential) => {
-                let bound_to = credential_binding(id, &chat);
-                credentials.authorization(credential, &bound_to).map_err(|error| text(&error))?
-            }
-            None => None,
-        };
-        let milliseconds =
-            |value: u32, default: u64| Duration::from_millis(if value == 0 { default } else { u64::from(value) });
-        Ok(Self {
-            completion: uri(Operation::Completion)?,
-            embeddings: uri(Operation::Embeddings)?,
-            chat,
-            authorization,
-            id,
-            name: state.name.clone(),
-            provider: state.provider.clone(),
-            model: state.upstream_model.clone(),
-            weight: state.weight,
-            priority: state.priority,
-            first_byte_timeout: milliseconds(state.first_byte_timeout_ms, 300_000),
-            gap_timeout: milliseconds(state.gap_timeout_ms, 120_000),
-            total_timeout: milliseconds(state.total_timeout_ms, 3_600_000),
-        })
+impl HasFallbacks for ModelEntry {
+    fn id(&self) -> ModelId {
+        self.id
     }
 
-    pub fn uri(&self, operation: Operation) -> Option<&Uri> {
-        match operation {
-            Operation::Chat => Some(&self.chat),
-            Operation::Completion => Some(&self.completion),
-            Operation::Embeddings => Some(&self.embeddings),
-            _ => None,
+    fn fallbacks(&self, reason: FallbackReason) -> &[Box<str>] {
+        match reason {
+            FallbackReason::Unavailable => &self.fallbacks,
+            FallbackReason::ContextLength => &self.context_fallbacks,
         }
     }
-}
-
-/// What a sealed credential is bound to: the upstream's row and the origin it may be sent to.
-fn credential_binding(id: UpstreamId, uri: &Uri) -> String {
-    let scheme = uri.scheme_str().unwrap_or_default();
-    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    maas_keys::credential_binding(&id.to_string(), scheme, authority)
 }
 
 impl Price {

@@ -20,7 +20,7 @@ use maas_events::{
 use maas_runtime::{process::Process, readiness::CheckHandle};
 use maas_types::Clock;
 
-use super::{KeyGrant, ModelEntry, State, UserEntry, credential::CredentialSource};
+use super::{KeyGrant, ModelEntry, State, UserEntry, upstream::UpstreamSource};
 use crate::metrics::ProxyMetrics;
 
 /// Values that arrive together are taken over together.
@@ -30,7 +30,7 @@ const BATCH: usize = 2_048;
 pub struct Applier {
     state: Arc<State>,
     metrics: Arc<ProxyMetrics>,
-    credentials: CredentialSource,
+    upstreams: UpstreamSource,
     clock: Arc<dyn Clock>,
     confirmed: [Confirmed; 3],
 }
@@ -46,10 +46,10 @@ impl Applier {
     pub fn new(
         state: Arc<State>,
         metrics: Arc<ProxyMetrics>,
-        credentials: CredentialSource,
+        upstreams: UpstreamSource,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { state, metrics, credentials, clock, confirmed: Default::default() }
+        Self { state, metrics, upstreams, clock, confirmed: Default::default() }
     }
 
     /// Takes over encoded values of one bucket. One that cannot be understood is logged and left out: the others count.
@@ -61,7 +61,7 @@ impl Applier {
                 self.state.users.merge(users.map(|user| (user.id, user)), |_| {});
             }
             Bucket::Models => {
-                let from_state = |state| ModelEntry::from_state(state, &self.credentials, &self.metrics);
+                let from_state = |state| ModelEntry::from_state(state, &self.upstreams, &self.metrics);
                 let models: Vec<_> = decode_all::<ModelState, _, _>(bucket, values, from_state).collect();
                 let table = self.state.models().with(models);
                 self.state.replace_models(table);

@@ -89,3 +89,49 @@ async fn at_the_finish_reason_the_usage_is_still_read() {
     assert_eq!((event.outcome.as_str(), event.quality()), ("success", Quality::Exact));
     assert_eq!((event.tokens.unwrap().input, event.tokens.unwrap().output), (5, 4));
 }
+
+#[tokio::test]
+async fn whole_answers_of_every_language_are_cancelled_upstream() {
+    let world = World::start().await;
+    for (number, model) in ["native", "claude", "chat"].into_iter().enumerate() {
+        for (request, id) in [
+            (world.message(model, "delay-60000"), format!("message-{model}")),
+            (world.response(model, "delay-60000"), format!("response-{model}")),
+        ] {
+            let before = world.upstream.counters();
+            let connection = request.header("anthropic-version", "2023-06-01").id(&id).open().await;
+            world.upstream_counts(|counters| counters.input_tokens > before.input_tokens).await;
+            let left = Instant::now();
+            drop(connection);
+            world.upstream_counts(|counters| counters.cancelled > before.cancelled).await;
+            assert!(left.elapsed() < Duration::from_secs(1), "{id}: {:?}", left.elapsed());
+            let event = world.event(&id).await;
+            assert_eq!((event.outcome.as_str(), event.status), ("client_cancelled", 0), "{id} {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_of_every_language_are_cancelled_upstream_and_booked_as_far_as_they_came() {
+    let world = World::start().await;
+    for model in ["native", "claude", "chat"] {
+        for (request, id) in [
+            (world.message_stream(model, "fault-stall"), format!("message-{model}")),
+            (world.response_stream(model, "fault-stall"), format!("response-{model}")),
+            (world.stream(model, "fault-stall"), format!("chat-{model}")),
+        ] {
+            let cancelled = world.upstream.counters().cancelled;
+            let mut connection = request.header("anthropic-version", "2023-06-01").id(&id).open().await;
+            connection.until("rivers").await;
+            let left = Instant::now();
+            drop(connection);
+            world.upstream_counts(|counters| counters.cancelled > cancelled).await;
+            assert!(left.elapsed() < Duration::from_secs(1), "{id}: {:?}", left.elapsed());
+            let event = world.event(&id).await;
+            assert_eq!(event.outcome, "client_cancelled", "{id}");
+            assert!(matches!(event.quality(), Quality::Estimated | Quality::Partial), "{id}: {:?}", event.quality());
+            let tokens = event.tokens.unwrap();
+            assert!(tokens.input > 0 && tokens.output > 0 && event.cost_nanos > 0, "{id}: {event:?}");
+        }
+    }
+}

@@ -75,6 +75,17 @@ pub fn upstream(base_url: &str, upstream_model: &str) -> UpstreamState {
     }
 }
 
+/// An upstream that speaks these APIs itself, besides chat.
+pub fn speaking(native_apis: &[&str], upstream: UpstreamState) -> UpstreamState {
+    let native_apis = native_apis.iter().map(|api| (*api).to_owned()).collect();
+    UpstreamState { native_apis, ..upstream }
+}
+
+/// An upstream that speaks Anthropic's Messages and nothing else.
+pub fn anthropic(base_url: &str) -> UpstreamState {
+    UpstreamState { dialect: "anthropic".to_owned(), ..upstream(base_url, "sim-chat") }
+}
+
 pub fn with_variable(variable: &str, upstream: UpstreamState) -> UpstreamState {
     let source = Source::EnvironmentVariable(variable.to_owned());
     UpstreamState { credential: Some(Credential { source: Some(source) }), ..upstream }
@@ -122,6 +133,8 @@ pub fn models(base_url: &str) -> Vec<ModelState> {
         model("short-gap", vec![UpstreamState { gap_timeout_ms: 150, ..sim() }]),
         model("short-total", vec![UpstreamState { total_timeout_ms: 300, ..sim() }]),
         ModelState { prices: Vec::new(), ..one("unpriced") },
+        model("native", vec![speaking(&["responses", "messages"], sim())]),
+        model("claude", vec![anthropic(base_url)]),
     ]
 }
 

@@ -120,6 +120,16 @@ impl Connection {
         assert!(in_time, "{text:?} did not come: {}", String::from_utf8_lossy(&self.seen));
     }
 
+    /// Reads until so many bytes were seen; panics if the connection ends before.
+    pub async fn until_bytes(&mut self, count: usize) {
+        let reading = async {
+            while self.seen.len() < count {
+                assert!(self.stream.read_buf(&mut self.seen).await.unwrap_or(0) > 0, "the connection ended");
+            }
+        };
+        assert!(timeout(PATIENCE, reading).await.is_ok(), "{count} bytes did not come");
+    }
+
     /// Reads to the end of the connection.
     pub async fn rest(mut self) -> Answer {
         let reading = async {
@@ -191,6 +201,34 @@ impl Answer {
         data.into_iter().map(|data| serde_json::from_str(data).unwrap_or_else(|_| panic!("{data}"))).collect()
     }
 
+    /// The events of a stream: names and data. Checks that each name is also the data's type, and that pings stand apart.
+    #[track_caller]
+    pub fn events(&self) -> Vec<(String, Value)> {
+        assert!(self.whole, "{self:?}");
+        let frames = self.frames();
+        let said = frames.iter().filter(|frame| *frame != ": ping");
+        said.map(|frame| {
+            let (name, data) = frame.split_once("\ndata: ").unwrap_or_else(|| panic!("no event: {frame}"));
+            let name = name.strip_prefix("event: ").unwrap_or_else(|| panic!("no event: {frame}"));
+            let data: Value = serde_json::from_str(data).unwrap_or_else(|_| panic!("no JSON: {frame}"));
+            assert_eq!(data["type"], name, "{frame}");
+            (name.to_owned(), data)
+        })
+        .collect()
+    }
+
+    /// The data of all events of that name.
+    #[track_caller]
+    pub fn events_named(&self, name: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|(known, _)| known == name).map(|(_, data)| data).collect()
+    }
+
+    /// Checks Anthropic's shape and gives the type.
+    #[track_caller]
+    pub fn messages_error(&self) -> (u16, String) {
+        (self.status, checked_messages_error(&self.json()))
+    }
+
     /// The words of a stream.
     pub fn words(&self) -> usize {
         let chunks = self.chunks();
@@ -217,6 +255,15 @@ pub fn checked_error(body: &Value) -> String {
     }
     assert!(error["param"].is_null() || error["param"].is_string(), "{body}");
     error["code"].as_str().unwrap().to_owned()
+}
+
+/// The type of an error object of Anthropic's shape.
+#[track_caller]
+pub fn checked_messages_error(body: &Value) -> String {
+    assert_eq!(body["type"], "error", "{body}");
+    assert!(body["error"]["message"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    assert!(body["request_id"].is_string(), "{body}");
+    body["error"]["type"].as_str().unwrap().to_owned()
 }
 
 fn header_in<'a>(head: &'a str, name: &str) -> Option<&'a str> {

@@ -3,18 +3,37 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod azure;
 mod bad_input;
 mod client_leaves;
 mod crash;
+mod edges;
+mod fallbacks;
 mod fixtures;
+mod forms;
+mod headers;
 mod http;
 mod ingest;
+mod instances;
 mod keys;
+mod messages;
+mod messages_failing;
+mod messages_upstream;
+mod mirrors;
 mod models;
+mod operations;
 mod passing;
+mod raw_answers;
+mod responses;
+mod routing;
 mod shutdown;
+mod slow_clients;
+mod stand_ins;
 mod state_sources;
+mod stored_responses;
 mod streams;
+mod uploads;
+mod uploads_broken;
 mod upstream_errors;
 mod usage;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::world::{Setup, World};
+use crate::world::{COST_OF_FIVE_AND_FOUR, Setup, World};
 
 #[tokio::test]
 async fn a_draining_proxy_refuses_new_requests() {
@@ -62,5 +62,12 @@ async fn without_a_journal_nothing_is_admitted_until_it_is_back() {
     assert!(world.upstream.last_requests().is_empty(), "nobody is called for a request that cannot be booked");
     std::fs::rename(&elsewhere, &world.journal_dir).unwrap();
     world.eventually_answers(world.chat("chat", "").id("again"), |answer| answer.status == 200).await;
-    assert_eq!(world.finish().await.len(), 1);
+    // A request that was let in before the journal was found gone is an event as well, of nothing used.
+    let events = world.finish().await;
+    let (served, refused): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.status == 200);
+    assert_eq!((served.len(), served[0].cost_nanos), (1, COST_OF_FIVE_AND_FOUR));
+    assert!(
+        refused.iter().all(|event| (event.outcome.as_str(), event.cost_nanos) == ("unavailable", 0)),
+        "{refused:?}"
+    );
 }

@@ -88,6 +88,7 @@ async fn the_longest_texts_fit_a_record() {
     let long = "語".repeat(255);
     let name = long.clone();
     let setup = Setup {
+        settings: vec![Box::new(|settings| settings.routing.attempts = 20)],
         models: vec![Box::new(move |url: &str| {
             let upstream = |base_url: &str, priority| maas_events::state::UpstreamState {
                 name: name.clone(),

@@ -33,11 +33,14 @@ use tokio::{
 
 use crate::{
     fixtures::{self, DISABLED_OWNER, OWNER},
+    forms,
     http::{Answer, Connection, PATIENCE, Request},
     ingest::{Books, Ingest},
 };
 
 pub const CHAT: &str = "/v1/chat/completions";
+pub const MESSAGES: &str = "/v1/messages";
+pub const RESPONSES: &str = "/v1/responses";
 
 pub struct World {
     pub proxy: Proxy,
@@ -184,6 +187,41 @@ impl World {
         self.post(CHAT, &body)
     }
 
+    /// The same five words for Messages; answered with four words unless `modifiers` say otherwise.
+    pub fn message(&self, model: &str, modifiers: &str) -> Request {
+        self.post(MESSAGES, &message_body(model, modifiers))
+    }
+
+    pub fn message_stream(&self, model: &str, modifiers: &str) -> Request {
+        let mut body = message_body(model, modifiers);
+        body["stream"] = json!(true);
+        self.post(MESSAGES, &body)
+    }
+
+    /// The same five words for Responses; answered with four words unless `modifiers` say otherwise.
+    pub fn response(&self, model: &str, modifiers: &str) -> Request {
+        self.post(RESPONSES, &response_body(model, modifiers))
+    }
+
+    pub fn response_stream(&self, model: &str, modifiers: &str) -> Request {
+        let mut body = response_body(model, modifiers);
+        body["stream"] = json!(true);
+        self.post(RESPONSES, &body)
+    }
+
+    /// A multipart form.
+    pub fn upload(&self, path: &str, form: &[u8]) -> Request {
+        let request = self.request("POST", path).key(self.key.expose());
+        request.header("content-type", forms::CONTENT_TYPE).body(form)
+    }
+
+    /// A new model, known to the proxy when this returns.
+    pub async fn add_model(&self, model: &ModelState) {
+        self.deliver(fixtures::model_delivery(model)).await;
+        let path = format!("/v1/models/{}", model.name);
+        self.eventually_answers(self.get(&path).key(self.key.expose()), |answer| answer.status == 200).await;
+    }
+
     /// The event of the request with this id.
     pub async fn event(&self, request_id: &str) -> UsageEvent {
         self.books.event_of(request_id).await
@@ -212,6 +250,27 @@ impl World {
     pub async fn upstream_counts(&self, wanted: impl Fn(&maas_testkit::upstream::Counters) -> bool) {
         eventually(PATIENCE, || std::future::ready(wanted(&self.upstream.counters()).then_some(()))).await;
     }
+}
+
+pub fn message_body(model: &str, modifiers: &str) -> Value {
+    json!({
+        "model": model,
+        "messages": [{"role": "user", "content": "one two three four five"}],
+        "max_tokens": 1_000,
+        "metadata": {"user_id": format!("sim:tokens-4{}", plus(modifiers))},
+    })
+}
+
+pub fn response_body(model: &str, modifiers: &str) -> Value {
+    json!({
+        "model": model,
+        "input": "one two three four five",
+        "user": format!("sim:tokens-4{}", plus(modifiers)),
+    })
+}
+
+fn plus(modifiers: &str) -> String {
+    if modifiers.is_empty() { String::new() } else { format!("+{modifiers}") }
 }
 
 pub fn chat_body(model: &str, modifiers: &str) -> Value {

@@ -107,6 +107,14 @@ fn growing_usage_becomes_one_usage_chunk_and_the_end_is_added() {
 }
 
 #[test]
+fn usage_that_nobody_asked_for_goes_when_the_chunk_is_rewritten_anyway() {
+    let (out, ..) = relayed(&OPENAI.replace("\"mine\"", "\"org/up\""), false);
+    assert!(out.contains("\"model\":\"mine\"") && !out.contains("usage"), "{out}");
+    let (out, ..) = relayed(GEMINI, false);
+    assert!(!out.contains("usage") && out.contains("\"content\":\"b\""), "{out}");
+}
+
+#[test]
 fn vllm_running_usage_ends_in_its_own_usage_chunk() {
     let stream = concat!(
         "data: {\"id\":\"v\",\"model\":\"mine\",\"choices\":[{\"index\":0,\"text\":\"ab\",\"finish_reason\":\"length\"}],\"usage\":{\"prompt_tokens\":2,\"completion_tokens\":1}}\n\n",

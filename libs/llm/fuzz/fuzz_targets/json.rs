@@ -1,0 +1,11 @@
+#![no_main]
+
+#[path = "../../tests/fuzz_bodies/mod.rs"]
+#[allow(dead_code)]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    bodies::json(data);
+    bodies::upstream_error(data);
+    bodies::APIS.iter().for_each(|api| bodies::answer(*api, data));
+});

@@ -1,0 +1,102 @@
+//! An admitted request, as its sending and its answer need it.
+
+use std::time::Instant;
+
+use actix_web::HttpRequest;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use maas_llm::{api::Api, request::RequestFields};
+use maas_types::{Operation, Timestamp};
+use uuid::Uuid;
+
+use super::{credential::Caller, upload::Upload};
+use crate::routing::AffinityKey;
+
+/// What a client says to an upstream of its own language; everything else of its headers stays here.
+const FORWARDED: [&str; 2] = ["anthropic-version", "anthropic-beta"];
+
+pub struct Asked {
+    pub caller: Caller,
+    pub operation: Operation,
+    /// What the client speaks.
+    pub api: Api,
+    /// The model's name in the answer.
+    pub model: String,
+    pub stream: bool,
+    /// Whether the client wants the usage chunk of a chat stream.
+    pub include_usage: bool,
+    pub content: Content,
+    pub forwarded: HeaderMap,
+    pub request_id: String,
+    pub admitted_at: Timestamp,
+    /// When the last byte of the client's body was there, or the first ones of an upload.
+    pub body_read: Instant,
+}
+
+/// The body.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one, and the hot path allocates no box for it"
+)]
+pub enum Content {
+    Json {
+        body: Bytes,
+        fields: RequestFields,
+        /// The id, as its upstream knows it, of the response that this one goes on from.
+        previous_response: Option<String>,
+    },
+    Upload(Box<Upload>),
+}
+
+impl Asked {
+    /// Bytes of the body as far as they are known; for estimates.
+    pub fn request_bytes(&self) -> usize {
+        match &self.content {
+            Content::Json { body, fields, .. } if fields.content.is_empty() => body.len(),
+            Content::Json { fields, .. } => fields.content.len(),
+            // Mostly sound and pictures: their bytes say nothing about tokens.
+            Content::Upload(_) => 0,
+        }
+    }
+
+    /// What keeps requests with one beginning together: the client's own key for it, else its content's first bytes,
+    /// never across tenants.
+    pub fn affinity(&self) -> Option<AffinityKey> {
+        let Content::Json { body, fields, .. } = &self.content else { return None };
+        let tenant = self.caller.tenant();
+        match &fields.prompt_cache_key {
+            Some(key) => Some(AffinityKey::from_cache_key(tenant, key)),
+            None => body.get(fields.content.clone()).map(|content| AffinityKey::from_content(tenant, content)),
+        }
+    }
+
+    /// Whether a model works on it, so that tokens are used.
+    pub const fn generates(&self) -> bool {
+        !matches!(
+            self.operation,
+            Operation::Moderation | Operation::Tokenize | Operation::Detokenize | Operation::CountTokens
+        )
+    }
+
+    /// Who owns what an upstream keeps of this.
+    pub fn owner(&self) -> Uuid {
+        self.caller.user.id.uuid()
+    }
+}
+
+/// The headers that go on to an upstream of the client's language.
+pub fn forwarded_headers(head: &HttpRequest, api: Api) -> HeaderMap {
+    let mut forwarded = HeaderMap::new();
+    if api != Api::Messages {
+        return forwarded;
+    }
+    for name in FORWARDED {
+        for value in head.headers().get_all(name) {
+            // The two worlds' header types are the same bytes.
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                forwarded.append(HeaderName::from_static(name), value);
+            }
+        }
+    }
+    forwarded
+}
