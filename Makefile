@@ -10,7 +10,7 @@ export PROFILE
 
 # The steps of `make check` share cargo's lock; side by side they would only mix their output.
 .NOTPARALLEL:
-.PHONY: help run up down build test check fmt fmt-check lint deny generate check-generated bench bench-short clean-data
+.PHONY: help run up down build test check fmt fmt-check lint deny generate check-generated bench bench-short fuzz clean-data
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: ## Compare the proxy with nginx and with no gateway at all (release build
 
 bench-short: ## The same in seconds, to see that it works; its figures mean little
 	@./scripts/bench.sh --short
+
+fuzz: ## Fuzz what strangers send, a minute for each target (needs a nightly compiler and cargo-fuzz)
+	@cd libs/llm && for target in sse json multipart streams; do cargo +nightly fuzz run $$target -- -max_total_time=60 -max_len=4096; done
 
 clean-data: ## Stop `make up` and remove ./data for good: users, keys, usage
 	@./scripts/clean-data.sh

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns the reports of the load generator into a Markdown table and a JSON file.
 
-usage: bench-report.py RESULTS.jsonl TABLE.md FIGURES.json BUILD-PROFILE
+usage: bench-report.py RESULTS.jsonl MEMORY.jsonl TABLE.md FIGURES.json BUILD-PROFILE
 
 Each figure is the median over the rounds. Added latencies are differences to the run without a gateway in the same round.
 Exit code 1 when a request failed: figures with failures in them are not a comparison.
@@ -19,8 +19,10 @@ SCENARIOS = {
     "stream": "stream of 50 chunks at once",
     "paced": "stream of 50 chunks, 20 ms apart, 64 at a time",
     "prompt": "chat with a prompt of 100 kB",
+    "prompt200": "chat with a prompt of 200 kB",
+    "half": "chat at half of the proxy's saturation",
 }
-TARGETS = ("direct", "nginx", "proxy")
+TARGETS = ("direct", "nginx", "bare", "proxy")
 COLUMNS = (
     ("load", None),
     ("gateway", None),
@@ -28,6 +30,7 @@ COLUMNS = (
     ("requests/s × nginx", "throughput_ratio"),
     ("CPU µs/request", "cpu_us_per_request"),
     ("CPU × nginx", "cpu_ratio"),
+    ("CPU × bare", "cpu_bare_ratio"),
     ("added p50 µs", "added_p50_us"),
     ("added p99 µs", "added_p99_us"),
     ("first chunk added p50 µs", "added_first_chunk_p50_us"),
@@ -36,12 +39,14 @@ COLUMNS = (
 )
 
 
-def main(results_path, table_path, figures_path, profile):
+def main(results_path, memory_path, table_path, figures_path, profile):
     runs = [json.loads(line) for line in pathlib.Path(results_path).read_text().splitlines()]
     figures = {scenario: figures_of(runs, scenario) for scenario in SCENARIOS}
+    memory = [json.loads(line) for line in pathlib.Path(memory_path).read_text().splitlines()]
     table = table_of(figures, profile, rounds=max(run["round"] for run in runs))
+    table += per_100_kb(figures) + memory_lines(memory)
     pathlib.Path(table_path).write_text(table)
-    pathlib.Path(figures_path).write_text(json.dumps({"profile": profile, "figures": figures, "runs": runs}, indent=2) + "\n")
+    pathlib.Path(figures_path).write_text(json.dumps({"profile": profile, "figures": figures, "memory": memory, "runs": runs}, indent=2) + "\n")
     print(table)
     return report_failures(runs)
 
@@ -55,14 +60,36 @@ def figures_of(runs, scenario):
     # Without a gateway the measured process is the upstream itself; its cost is no gateway's.
     figures["direct"]["cpu_us_per_request"] = None
     for target in TARGETS:
-        figures[target]["cpu_ratio"] = to_nginx(figures, target, "cpu_us_per_request")
-        figures[target]["throughput_ratio"] = to_nginx(figures, target, "requests_per_second")
+        figures[target]["cpu_ratio"] = ratio(figures, target, "nginx", "cpu_us_per_request")
+        figures[target]["cpu_bare_ratio"] = ratio(figures, target, "bare", "cpu_us_per_request")
+        figures[target]["throughput_ratio"] = ratio(figures, target, "nginx", "requests_per_second")
     return figures
 
 
-def to_nginx(figures, target, name):
-    value, nginx = figures[target][name], figures["nginx"][name]
-    return value / nginx if value is not None and nginx else None
+def ratio(figures, target, base, name):
+    value, beside = figures[target][name], figures[base][name]
+    return value / beside if value is not None and beside else None
+
+
+def per_100_kb(figures):
+    """What each further 100 kB of a prompt cost."""
+    costs = {
+        target: figures["prompt200"][target]["cpu_us_per_request"] - figures["prompt"][target]["cpu_us_per_request"]
+        for target in TARGETS
+        if target != "direct"
+    }
+    listed = ", ".join(f"{target} {cost:.1f} µs" for target, cost in costs.items())
+    return f"\nCPU per further 100 kB of prompt: {listed} (proxy {costs['proxy'] / costs['nginx']:.2f} × nginx).\n"
+
+
+def memory_lines(memory):
+    said = {
+        "idle": "idle",
+        "open-streams": "at most, with {count:,} open streams",
+        "many-requests": "after {count:,} more requests",
+    }
+    lines = [f"- {said[line['memory']].format(**line)}: {line['after_kb'] / 1024:.0f} MiB (before: {line['before_kb'] / 1024:.0f})" for line in memory]
+    return "\nThe proxy's resident memory:\n\n" + "\n".join(lines) + "\n"
 
 
 def medians(reports, direct):
@@ -127,6 +154,6 @@ def report_failures(runs):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     sys.exit(main(*sys.argv[1:]))

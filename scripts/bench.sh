@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# make bench: the proxy beside nginx as a plain reverse proxy and beside no gateway at all, in one run, taking turns.
+# make bench: the proxy beside nginx as a plain reverse proxy, beside its own HTTP stack with nothing in between
+# (bare), and beside no gateway at all, in one run, taking turns. Then its memory: idle, with many open streams, and
+# over many requests.
 #
 # The gateway under test has one worker and one core of its own; the load generator and the simulated upstream (and the
 # rest of the platform) share the other. Wall-clock figures of a shared machine are noise: compare the CPU time per request.
 #
-#   bench.sh [--short]   MAAS_BENCH_SECONDS, MAAS_BENCH_ROUNDS, MAAS_BENCH_PORT_OFFSET, PROFILE (release), MAAS_UP_BUILD=0
+#   bench.sh [--short]   MAAS_BENCH_SECONDS, MAAS_BENCH_ROUNDS, MAAS_BENCH_STREAMS, MAAS_BENCH_REQUESTS,
+#                        MAAS_BENCH_PORT_OFFSET, PROFILE (release), MAAS_UP_BUILD=0
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -18,6 +21,8 @@ case ${1:-} in
 esac
 ROUNDS=${MAAS_BENCH_ROUNDS:-3}
 RUN_SECONDS=${MAAS_BENCH_SECONDS:-$( ((SHORT)) && echo 0.5 || echo 5)}
+OPEN_STREAMS=${MAAS_BENCH_STREAMS:-$( ((SHORT)) && echo 200 || echo 10000)}
+MANY_REQUESTS=${MAAS_BENCH_REQUESTS:-$( ((SHORT)) && echo 2000 || echo 1000000)}
 
 # Read by stack.sh and by up.sh: an instance of its own, on ports of its own, with the gateway alone.
 export MAAS_UP_PORT_OFFSET=${MAAS_BENCH_PORT_OFFSET:-20000} MAAS_UP_PROXIES=1 MAAS_UP_PROXY_WORKERS=1
@@ -28,6 +33,9 @@ export MAAS_UP_DIR
 source "$ROOT/scripts/stack.sh"
 
 NGINX_PORT=$((8391 + PORT_OFFSET))
+BARE_PORT=$((8392 + PORT_OFFSET))
+TARGETS="direct nginx bare proxy"
+SCENARIOS="chat steady stream paced prompt prompt200"
 RESULTS=$STATE_DIR/results.jsonl
 REPORT=$TARGET_DIR/bench
 GATEWAY_CPU=1
@@ -42,18 +50,24 @@ main() {
     say "starting the platform"
     "$ROOT/scripts/up.sh" >"$STATE_DIR/up.log" || { cat "$STATE_DIR/up.log"; exit 1; }
     start_nginx_alone
+    start_process bench-bare "$BIN_DIR/maas-bare-relay" --listen "127.0.0.1:$BARE_PORT" --upstream "http://127.0.0.1:$UPSTREAM_PORT"
+    wait_ready bench-bare 10 is_listening "$BARE_PORT"
     pin_everything
     write_bodies
     API_KEY=$(json_field api_key <"$STATE_DIR/bootstrap.json")
 
+    measure_memory idle
     measure_everything
-    python3 "$ROOT/scripts/bench-report.py" "$RESULTS" "$REPORT.md" "$REPORT.json" "$PROFILE"
+    measure_at_half
+    measure_memory open-streams
+    measure_memory many-requests
+    python3 "$ROOT/scripts/bench-report.py" "$RESULTS" "$RESULTS.memory" "$REPORT.md" "$REPORT.json" "$PROFILE"
     say ""
     say "written to $REPORT.md and $REPORT.json"
 }
 
 build() {
-    cargo build --locked --profile "$PROFILE" --bins -p maas-loadgen -p maas-simulated-upstream -p maas-auth \
+    cargo build --locked --profile "$PROFILE" --bins -p maas-loadgen -p maas-simulated-upstream -p maas-bare-relay -p maas-auth \
         -p maas-key-management -p maas-model-catalog -p maas-usage-ingest -p maas-proxy
     export MAAS_UP_BUILD=0
 }
@@ -62,7 +76,7 @@ clean_up() {
     local status=$?
     trap - EXIT
     ((status == 0)) || complain "ended with status $status"
-    if [[ -d $STATE_DIR/run ]]; then stop_process bench-nginx 5; fi
+    if [[ -d $STATE_DIR/run ]]; then stop_process bench-nginx 5; stop_process bench-bare 5; fi
     MAAS_DOWN_DRAIN_SECONDS=10 "$ROOT/scripts/down.sh" >/dev/null || complain "make down failed, see $STATE_DIR"
     add_server_programs_to_path
     rm -rf "$(postgres_dir)" "$STATE_DIR"
@@ -102,6 +116,7 @@ pin_everything() {
     pin "$GATEWAY_CPU" "$(running_pid proxy)"
     pin "$GATEWAY_CPU" "$(running_pid bench-nginx)"
     pin "$GATEWAY_CPU" "$(nginx_worker)"
+    pin "$GATEWAY_CPU" "$(running_pid bench-bare)"
 }
 
 pin() { taskset -a -c -p "$1" "$2" >/dev/null; }
@@ -118,33 +133,85 @@ pin_children() {
 
 write_bodies() {
     mkdir -p "$STATE_DIR/bodies"
-    local prompt='Summarise what an inference gateway does for the people who run it.' long
+    local prompt='Summarise what an inference gateway does for the people who run it.' long longer
     # 100 kB and a bit of words.
     long=$(for ((line = 0; line < 1600; line++)); do printf '%s ' "$prompt"; done)
     body "$prompt" '' >"$STATE_DIR/bodies/chat"
+    longer="$long$long"
     body "$long" '' >"$STATE_DIR/bodies/prompt"
+    body "$longer" '' >"$STATE_DIR/bodies/prompt200"
     body "$prompt" ',"stream":true,"user":"sim:tokens-50"' >"$STATE_DIR/bodies/stream"
     body "$prompt" ',"stream":true,"user":"sim:tokens-50+chunk-delay-20"' >"$STATE_DIR/bodies/paced"
+    body "$prompt" ',"stream":true,"user":"sim:tokens-20+chunk-delay-1000"' >"$STATE_DIR/bodies/open"
 }
 
 body() { printf '{"model":"%s","messages":[{"role":"user","content":"%s"}]%s}' "$MODEL" "$1" "$2"; }
 
 measure_everything() {
     local round scenario target
-    for scenario in chat steady stream paced prompt; do
+    for scenario in $SCENARIOS; do
         # Connections, caches and clocks of the processor are warm before anything counts.
-        for target in direct nginx proxy; do load "$scenario" "$target" 0.3 >/dev/null; done
+        for target in $TARGETS; do load "$scenario" "$target" 0.3 >/dev/null; done
     done
     for ((round = 1; round <= ROUNDS; round++)); do
         say "round $round of $ROUNDS"
-        for scenario in chat steady stream paced prompt; do
-            for target in direct nginx proxy; do
-                printf '{"scenario":"%s","target":"%s","round":%d,"report":%s}\n' \
-                    "$scenario" "$target" "$round" "$(load "$scenario" "$target" "$RUN_SECONDS")" >>"$RESULTS"
-            done
+        for scenario in $SCENARIOS; do
+            for target in $TARGETS; do record "$scenario" "$target" "$round" "$RUN_SECONDS"; done
         done
     done
 }
+
+record() { printf '{"scenario":"%s","target":"%s","round":%d,"report":%s}\n' "$1" "$2" "$3" "$(load "$1" "$2" "$4")" >>"$RESULTS"; }
+
+# At half of what the proxy reached above: what it adds when it is busy, but not full.
+measure_at_half() {
+    local round target
+    HALF_RATE=$(python3 -c '
+import json, statistics, sys
+runs = [json.loads(line) for line in open(sys.argv[1])]
+rates = [run["report"]["requests_per_second"] for run in runs if run["scenario"] == "chat" and run["target"] == "proxy"]
+print(max(1, int(statistics.median(rates) / 2)))' "$RESULTS")
+    for ((round = 1; round <= ROUNDS; round++)); do
+        for target in $TARGETS; do record half "$target" "$round" "$RUN_SECONDS"; done
+    done
+}
+
+# measure_memory idle | open-streams | many-requests: the proxy's resident memory, in a line of its own.
+measure_memory() {
+    local pid peak=0 now before
+    pid=$(running_pid proxy)
+    before=$(resident_kb "$pid")
+    case $1 in
+    idle) peak=$before ;;
+    open-streams)
+        say "memory: $OPEN_STREAMS open streams"
+        (
+            ulimit -n 65536 2>/dev/null || true
+            "${PIN[@]}" "$BIN_DIR/maas-loadgen" run --url "$(url_of proxy)/v1/chat/completions" --requests "$OPEN_STREAMS" --stream \
+                --header "Content-Type: application/json" --header "Authorization: Bearer $API_KEY" --timeout-seconds 120 \
+                --body-file "$STATE_DIR/bodies/open" --connections "$OPEN_STREAMS" >"$STATE_DIR/open-streams.json"
+        ) &
+        local load=$!
+        while kill -0 "$load" 2>/dev/null; do
+            now=$(resident_kb "$pid")
+            if ((now > peak)); then peak=$now; fi
+            sleep 0.2
+        done
+        wait "$load"
+        ;;
+    many-requests)
+        say "memory: $MANY_REQUESTS requests"
+        "${PIN[@]}" "$BIN_DIR/maas-loadgen" run --url "$(url_of proxy)/v1/chat/completions" --requests "$MANY_REQUESTS" --connections 16 \
+            --header "Content-Type: application/json" --header "Authorization: Bearer $API_KEY" --body-file "$STATE_DIR/bodies/chat" \
+            >"$STATE_DIR/many-requests.json"
+        peak=$(resident_kb "$pid")
+        ;;
+    esac
+    printf '{"memory":"%s","before_kb":%d,"after_kb":%d,"count":%d}\n' "$1" "$before" "$peak" \
+        "$(case $1 in idle) echo 0 ;; open-streams) echo "$OPEN_STREAMS" ;; *) echo "$MANY_REQUESTS" ;; esac)" >>"$RESULTS.memory"
+}
+
+resident_kb() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
 
 # load SCENARIO TARGET SECONDS: prints the load generator's report.
 load() {
@@ -153,10 +220,11 @@ load() {
     chat) options=(--connections 16) ;;
     # Far from saturation: what one more hop adds to each answer.
     steady) body=chat options=(--connections 16 --rate 200) ;;
+    half) body=chat options=(--connections 16 --rate "$HALF_RATE") ;;
     stream) options=(--connections 8 --stream) ;;
     # Each stream lasts a second or more, so a run of them lasts at least two.
     paced) options=(--connections 64 --stream) seconds=$(at_least_two "$seconds") ;;
-    prompt) options=(--connections 8) ;;
+    prompt | prompt200) options=(--connections 8) ;;
     esac
     "${PIN[@]}" "$BIN_DIR/maas-loadgen" run --url "$(url_of "$target")/v1/chat/completions" --seconds "$seconds" \
         --header "Content-Type: application/json" --header "Authorization: Bearer $API_KEY" \
@@ -169,6 +237,7 @@ url_of() {
     case $1 in
     direct) echo "http://127.0.0.1:$UPSTREAM_PORT" ;;
     nginx) echo "http://127.0.0.1:$NGINX_PORT" ;;
+    bare) echo "http://127.0.0.1:$BARE_PORT" ;;
     proxy) echo "http://127.0.0.1:$(public_port proxy)" ;;
     esac
 }
@@ -177,6 +246,7 @@ gateway_of() {
     case $1 in
     direct) running_pid simulated-upstream ;;
     nginx) nginx_worker ;;
+    bare) running_pid bench-bare ;;
     proxy) running_pid proxy ;;
     esac
 }

@@ -1,21 +1,25 @@
 #!/usr/bin/env bash
-# What the tests need beside Rust: servers from the distribution's packages, the SDKs in folders of this tree.
-# Installs only what is missing; without root it names the packages and stops.
+# What the tests need beside Rust: servers from the distribution's packages, client libraries in folders of this tree.
+# Installs only what is missing; without root it names the packages and stops. About a minute and 800 MB the first time;
+# with MAAS_TOOLS_DIR outside the tree several checkouts share the Python part.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 OLDEST_NODE=20
 NODE_PACKAGE=22
-LOCAL_NODE=$ROOT/.tools/node
-VENV=$ROOT/.tools/venv
+TOOLS=${MAAS_TOOLS_DIR:-$ROOT/.tools}
+LOCAL_NODE=$TOOLS/node
+REQUIREMENTS=$ROOT/tests/sdk/requirements
 NODE_FOLDER=$ROOT/tests/sdk/node
 
 main() {
     need_packages initdb=postgresql psql=postgresql-client nats-server=nats-server nginx=nginx curl=curl python3=python3 cc=build-essential
     need_python_venv
     need_node
-    install_python_packages
+    install_python_packages clients python3
+    install_python_packages llama-index python3
+    install_ogx
     install_node_packages
 }
 
@@ -24,11 +28,11 @@ need_python_venv() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
 }
 
-# The SDK needs a newer Node than some distributions have; the registry has it as a package, for a folder of this tree.
+# The SDKs need a newer Node than some distributions have; the registry has it as a package, for a folder of this tree.
 need_node() {
     have npm || install_packages nodejs npm
     if node_is_new_enough node || node_is_new_enough "$LOCAL_NODE/node_modules/.bin/node"; then return; fi
-    say "installing Node $NODE_PACKAGE into ${LOCAL_NODE#"$ROOT"/}"
+    say "installing Node $NODE_PACKAGE into $LOCAL_NODE"
     mkdir -p "$LOCAL_NODE"
     npm install --silent --no-audit --no-fund --prefix "$LOCAL_NODE" "node@$NODE_PACKAGE" </dev/null
     PATH=$LOCAL_NODE/node_modules/.bin:$PATH
@@ -40,19 +44,47 @@ node_is_new_enough() {
     ((${version:-0} >= OLDEST_NODE))
 }
 
-# Each only when its list has changed since the last time.
+# install_python_packages NAME PYTHON: an environment of its own for each list, since they want different versions of the
+# same packages. Made anew only when its list has changed, so nothing of an older list stays behind.
 install_python_packages() {
-    local list=$ROOT/tests/sdk/requirements.txt
-    same_as_stamp "$VENV/installed" "$list" && return
-    say "installing the Python SDK into ${VENV#"$ROOT"/}"
-    [[ -x $VENV/bin/pip ]] || python3 -m venv "$VENV"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$list" </dev/null
-    cp "$list" "$VENV/installed"
+    local list=$REQUIREMENTS/$1.txt folder=$TOOLS/python/$1
+    same_as_stamp "$folder/installed" "$list" && [[ -x $folder/bin/python ]] && return
+    say "installing tests/sdk/requirements/$1.txt into $folder"
+    "$2" -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check --no-input -r "$list" </dev/null
+    cp "$list" "$folder/installed"
+}
+
+# The one thing that Debian 12 has nothing for. The tests of OGX then say why they did not run, and the conversations that
+# were recorded with it are still replayed.
+install_ogx() {
+    local python reason=$TOOLS/python/ogx.missing
+    rm -f "$reason"
+    if python=$(find_python 3 12); then
+        install_python_packages ogx "$python"
+        return
+    fi
+    mkdir -p "$TOOLS/python"
+    echo "OGX needs Python 3.12 or later, and there is none on this machine" >"$reason"
+    complain "$(cat "$reason"): its live tests will not run"
+}
+
+# find_python MAJOR MINOR: the first interpreter that is at least that new and can make environments. A name on PATH may
+# be a stub of a version manager that starts nothing, so each is tried.
+find_python() {
+    local candidate probe="import ensurepip, sys, venv; sys.exit(sys.version_info < ($1, $2))"
+    for candidate in python3 python3.{12..15} "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
+        if "$candidate" -c "$probe" >/dev/null 2>&1; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
 }
 
 install_node_packages() {
     same_as_stamp "$NODE_FOLDER/node_modules/.installed" "$NODE_FOLDER/package-lock.json" && return
-    say "installing the Node SDK into tests/sdk/node/node_modules"
+    say "installing the Node SDKs into tests/sdk/node/node_modules"
     (cd "$NODE_FOLDER" && npm ci --silent --no-audit --no-fund </dev/null)
     cp "$NODE_FOLDER/package-lock.json" "$NODE_FOLDER/node_modules/.installed"
 }

@@ -10,8 +10,6 @@ PROGRAMS=$TARGET_DIR/debug
 main() {
     "$ROOT/scripts/setup-test.sh"
     add_server_programs_to_path
-    # Where setup-test.sh put a Node of its own, because the system's is too old.
-    PATH=$ROOT/.tools/node/node_modules/.bin:$PATH
     cd "$ROOT"
     # The end-to-end tests start these programs.
     cargo build --locked --workspace --bins

@@ -50,6 +50,11 @@ impl DataPlane {
         Answer::of(self.request(Method::GET, path)).await
     }
 
+    /// The error is one of the connection: nobody listens, or not yet.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<Answer> {
+        Answer::try_of(self.request(Method::GET, path)).await
+    }
+
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, path).json(body)).await
     }

@@ -32,7 +32,7 @@ pub use data_plane::{ChatStream, DataPlane, StreamedAnswer, chat_body, simulated
 pub use http::Answer;
 pub use ledger::{UsageRow, rows_of, summary_of, wait_for_rows};
 pub use program::{Finished, Ports, Program, ProgramSpec, free_ports, program_path, run_to_end};
-pub use raw_http::{RawAnswer, oversized_body};
+pub use raw_http::{RawAnswer, exchange, oversized_body};
 pub use standalone::{Bootstrap, Standalone, StandaloneOptions};
 
 use std::time::Duration;

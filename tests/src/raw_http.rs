@@ -49,6 +49,15 @@ pub async fn oversized_body(
     answer.context("no answer in time")?
 }
 
+/// Sends these bytes on a connection of their own and reads the answer; one without a declared length is read up to the end
+/// of the connection, for which the request should ask.
+pub async fn exchange(url: &str, request: &[u8]) -> anyhow::Result<RawAnswer> {
+    let address: SocketAddr = url.trim_start_matches("http://").parse().context("a URL with an address")?;
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(request).await?;
+    timeout(READ_TIMEOUT, read_answer(&mut connection)).await.context("no answer in time")?
+}
+
 async fn send_chunks(writer: &mut (impl AsyncWriteExt + Unpin), total_bytes: usize) -> std::io::Result<()> {
     let chunk = format!("{CHUNK_BYTES:x}\r\n{}\r\n", " ".repeat(CHUNK_BYTES));
     for _ in 0..total_bytes.div_ceil(CHUNK_BYTES) {
