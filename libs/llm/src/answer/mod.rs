@@ -109,8 +109,11 @@ fn read_members(reading: &mut Reading<'_>, body: &[u8], api: Api) -> Result<Opti
         }
         Ok(())
     })?;
-    if kind != Kind::Object {
-        return Err(AnswerError::NotAnObject);
+    match kind {
+        Kind::Object => {}
+        // TEI's `/rerank` and `/tokenize` answer with a list alone: nothing in it reports usage or names a model.
+        Kind::Array if api == Api::Plain => return Ok(None),
+        _ => return Err(AnswerError::NotAnObject),
     }
     match response.status {
         // What has a status is a response, whatever became of it.

@@ -47,6 +47,9 @@ fn errors_under_a_status_of_success_are_seen() {
     let error = chat(&body, "m").unwrap().error.unwrap();
     assert_eq!((error.message.as_str(), error.code.as_deref()), ("no", Some("500")));
     assert_eq!(chat(&Bytes::from_static(b"[1]"), "m"), Err(AnswerError::NotAnObject));
+    let list = Bytes::from_static(br#"[{"index":0,"score":0.9}]"#);
+    let plain = Answer::read(&list, &AnswerSettings::new(Api::Plain, "m")).unwrap();
+    assert_eq!((plain.body, plain.usage.is_reported()), (list, false));
     assert!(matches!(chat(&Bytes::from_static(b"<p>"), "m"), Err(AnswerError::InvalidJson(_))));
 }
 

@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     refusal::Refusal,
-    routing::{Attempt, Failure, FailureClass, FallbackReason, Fallbacks, Plan, Retries, RetryDecision},
+    routing::{
+        Attempt, Failure, FailureClass, FallbackReason, Fallbacks, HasFallbacks as _, Plan, Retries, RetryDecision,
+        Standing,
+    },
     state::{ModelEntry, UpstreamEntry, Via},
     worker::Worker,
 };
@@ -99,10 +102,23 @@ struct ModelFailed {
 
 impl Sending<'_> {
     async fn any_model(&mut self, first: ModelRoute) -> Result<Reply, Refusal> {
-        let mut failed = match self.one_model(&first, AttemptKind::Primary).await {
-            Ok(reply) => return Ok(reply),
-            Err(failed) => failed,
+        // While a model's servers are known to fail, a fallback answers at once and not after retries in vain.
+        let spared = self.is_failing(&first) && self.has_fallback(&first);
+        let failed = match spared {
+            true => ModelFailed::without_upstream(),
+            false => match self.one_model(&first, AttemptKind::Primary).await {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            },
         };
+        match self.fallbacks(&first, failed).await {
+            // Nothing is left but to see whether they are back.
+            Err(_) if spared => self.one_model(&first, AttemptKind::Retry).await.map_err(|failed| failed.refusal),
+            answered => answered,
+        }
+    }
+
+    async fn fallbacks(&mut self, first: &ModelRoute, mut failed: ModelFailed) -> Result<Reply, Refusal> {
         // The client has asked for this model; that another one failed as well says nothing to it.
         let told = failed.refusal;
         let mut fallbacks = Fallbacks::of(&first.model);
@@ -119,6 +135,18 @@ impl Sending<'_> {
                 Err(failed) => failed,
             };
         }
+    }
+
+    /// Whether no upstream of the model is worth a try now.
+    fn is_failing(&self, route: &ModelRoute) -> bool {
+        let now = Instant::now();
+        let stands = |upstream: &Arc<UpstreamEntry>| upstream.health.standing(upstream.capacity, now);
+        route.upstreams().iter().all(|upstream| stands(upstream) >= Standing::CoolingDown)
+    }
+
+    fn has_fallback(&self, route: &ModelRoute) -> bool {
+        let names = route.model.fallbacks(FallbackReason::Unavailable);
+        !route.is_pinned() && names.iter().any(|name| self.fallback(name).is_some())
     }
 
     /// A fallback must be callable by this caller as well, since an administrator's list gives no rights, and have an

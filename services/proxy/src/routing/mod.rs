@@ -36,7 +36,7 @@ pub use attempt::Attempt;
 pub use budget::RetryBudget;
 pub use failure::{Failure, FailureClass, retry_after};
 pub use fallback::{FallbackReason, Fallbacks, HasFallbacks};
-pub use health::UpstreamHealth;
+pub use health::{Standing, UpstreamHealth};
 pub use retry::{Retries, RetryDecision};
 pub use select::{Plan, Policy, Routed, Target};
 pub use settings::RoutingSettings;

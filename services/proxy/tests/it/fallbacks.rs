@@ -135,3 +135,27 @@ async fn a_fallback_may_speak_another_language() {
         assert_eq!(world.event(id).await.model, "claude", "{id}");
     }
 }
+
+#[tokio::test]
+async fn while_a_circuit_is_open_the_fallback_answers_without_a_try() {
+    let world = world().await;
+    // Three attempts each: the second request opens the circuit.
+    for _ in 0..2 {
+        assert_eq!(world.chat("down", "").send().await.status, 200);
+    }
+    assert_eq!(model(&world.chat("down", "").id("spared").send().await), (200, "down".to_owned()));
+    let event = world.event("spared").await;
+    let attempts: Vec<_> = event.attempts.iter().map(|attempt| (attempt.kind.as_str(), attempt.status)).collect();
+    assert_eq!(attempts, [("fallback", 200)]);
+}
+
+#[tokio::test]
+async fn when_no_fallback_serves_an_open_upstream_is_tried_after_all() {
+    let world = world().await;
+    for _ in 0..2 {
+        assert_ne!(world.chat("all-down", "").send().await.status, 200);
+    }
+    world.chat("all-down", "").id("last-resort").send().await;
+    let event = world.event("last-resort").await;
+    assert_eq!(event.attempts.last().map(|attempt| attempt.kind.as_str()), Some("retry"), "{:?}", event.attempts);
+}
