@@ -21,6 +21,7 @@ SCENARIOS = {
     "prompt": "chat with a prompt of 100 kB",
     "prompt200": "chat with a prompt of 200 kB",
     "half": "chat at half of the proxy's saturation",
+    "first": "100 streams/s of 10 chunks, 10 ms apart",
 }
 TARGETS = ("direct", "nginx", "bare", "proxy")
 COLUMNS = (

@@ -76,6 +76,8 @@ clean_up() {
     local status=$?
     trap - EXIT
     ((status == 0)) || complain "ended with status $status"
+    # Stopped as it may be, it could not end.
+    if [[ -d $STATE_DIR/run && -n $(running_pid usage-ingest) ]]; then kill -CONT "$(running_pid usage-ingest)"; fi
     if [[ -d $STATE_DIR/run ]]; then stop_process bench-nginx 5; stop_process bench-bare 5; fi
     MAAS_DOWN_DRAIN_SECONDS=10 "$ROOT/scripts/down.sh" >/dev/null || complain "make down failed, see $STATE_DIR"
     add_server_programs_to_path
@@ -142,6 +144,7 @@ write_bodies() {
     body "$longer" '' >"$STATE_DIR/bodies/prompt200"
     body "$prompt" ',"stream":true,"user":"sim:tokens-50"' >"$STATE_DIR/bodies/stream"
     body "$prompt" ',"stream":true,"user":"sim:tokens-50+chunk-delay-20"' >"$STATE_DIR/bodies/paced"
+    body "$prompt" ',"stream":true,"user":"sim:tokens-10+chunk-delay-10"' >"$STATE_DIR/bodies/first"
     body "$prompt" ',"stream":true,"user":"sim:tokens-20+chunk-delay-1000"' >"$STATE_DIR/bodies/open"
 }
 
@@ -165,15 +168,21 @@ record() { printf '{"scenario":"%s","target":"%s","round":%d,"report":%s}\n' "$1
 
 # At half of what the proxy reached above: what it adds when it is busy, but not full.
 measure_at_half() {
-    local round target
+    local round scenario target
     HALF_RATE=$(python3 -c '
 import json, statistics, sys
 runs = [json.loads(line) for line in open(sys.argv[1])]
 rates = [run["report"]["requests_per_second"] for run in runs if run["scenario"] == "chat" and run["target"] == "proxy"]
 print(max(1, int(statistics.median(rates) / 2)))' "$RESULTS")
+    # The ledger would take the other core, which the load generator and the upstream need to be punctual: its events wait
+    # on the bus meanwhile.
+    kill -STOP "$(running_pid usage-ingest)"
     for ((round = 1; round <= ROUNDS; round++)); do
-        for target in $TARGETS; do record half "$target" "$round" "$RUN_SECONDS"; done
+        for scenario in half first; do
+            for target in $TARGETS; do record "$scenario" "$target" "$round" "$RUN_SECONDS"; done
+        done
     done
+    kill -CONT "$(running_pid usage-ingest)"
 }
 
 # measure_memory idle | open-streams | many-requests: the proxy's resident memory, in a line of its own.
@@ -221,6 +230,7 @@ load() {
     # Far from saturation: what one more hop adds to each answer.
     steady) body=chat options=(--connections 16 --rate 200) ;;
     half) body=chat options=(--connections 16 --rate "$HALF_RATE") ;;
+    first) options=(--connections 32 --rate 100 --stream) ;;
     stream) options=(--connections 8 --stream) ;;
     # Each stream lasts a second or more, so a run of them lasts at least two.
     paced) options=(--connections 64 --stream) seconds=$(at_least_two "$seconds") ;;
