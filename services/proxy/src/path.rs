@@ -1,6 +1,6 @@
 //! Which operation a path means. Clients write the same path in several ways; all of them are understood here.
 
-use maas_types::Operation;
+use maas_types::{OWN_PATH_SEGMENTS, Operation};
 
 /// What a request to the data plane asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,35 +36,6 @@ pub enum StoredPart {
     InputItems,
 }
 
-/// First segments of paths that are ours: no instance can be called by them.
-const OWN_FIRST_SEGMENTS: [&str; 26] = [
-    "v1",
-    "api",
-    "maas-api",
-    "docs",
-    "health",
-    "ping",
-    "models",
-    "key",
-    "chat",
-    "completions",
-    "embeddings",
-    "responses",
-    "messages",
-    "rerank",
-    "audio",
-    "images",
-    "moderations",
-    "tokenize",
-    "detokenize",
-    "livez",
-    "readyz",
-    "metrics",
-    "internal",
-    "oauth",
-    "auth",
-    ".well-known",
-];
 /// More segments than any path of ours has; only ids of models have more.
 const MOST_SEGMENTS: usize = 8;
 
@@ -88,7 +59,7 @@ pub fn route(path: &str) -> Route<'_> {
 fn split_instance(path: &str) -> Option<(&str, &str)> {
     let path = path.trim_start_matches('/');
     let (namespace, after) = path.split_once('/')?;
-    if OWN_FIRST_SEGMENTS.contains(&namespace) {
+    if OWN_PATH_SEGMENTS.contains(&namespace) {
         return None;
     }
     let service = after.split('/').next().filter(|service| !service.is_empty())?;

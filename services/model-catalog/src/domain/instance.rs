@@ -1,33 +1,8 @@
 //! Instances: `namespace/service`, the path under which one server's own model names can be called
 //! (`/llm/gemini-llamastack/v1/chat/completions`).
 
-/// First segments of our own paths: a namespace of this name would hide them.
-const RESERVED: [&str; 24] = [
-    "v1",
-    "api",
-    "maas-api",
-    "docs",
-    "health",
-    "ping",
-    "models",
-    "chat",
-    "completions",
-    "embeddings",
-    "responses",
-    "messages",
-    "rerank",
-    "audio",
-    "images",
-    "moderations",
-    "tokenize",
-    "detokenize",
-    "key",
-    "livez",
-    "readyz",
-    "metrics",
-    "internal",
-    "oauth",
-];
+use maas_types::OWN_PATH_SEGMENTS;
+
 /// The namespace of servers that are named in the configuration.
 const DEFAULT_NAMESPACE: &str = "llm";
 const MAX_LABEL: usize = 63;
@@ -39,7 +14,7 @@ pub fn check_instance(text: &str) -> Result<(), &'static str> {
         return Err("must be namespace/service, each of 1 to 63 lower-case letters, digits and inner hyphens");
     }
     let namespace = text.split('/').next().unwrap_or_default();
-    if RESERVED.contains(&namespace) {
+    if OWN_PATH_SEGMENTS.contains(&namespace) {
         return Err("begins with a path segment of the platform's own: choose another namespace");
     }
     Ok(())
@@ -76,7 +51,7 @@ mod tests {
         {
             assert!(check_instance(text).is_err(), "{text}");
         }
-        assert!(RESERVED.iter().all(|segment| check_instance(&format!("{segment}/a")).is_err()));
+        assert!(OWN_PATH_SEGMENTS.iter().all(|segment| check_instance(&format!("{segment}/a")).is_err()));
     }
 
     #[test]
