@@ -41,6 +41,11 @@ impl Refusal {
         }
     }
 
+    /// Nobody reads the rest of such a request's body, so nothing can follow it on its connection.
+    fn leaves_body_unread(&self) -> bool {
+        self.code == ApiErrorCode::RequestTooLarge || self.status == Some(408)
+    }
+
     /// In the words of the client's language.
     pub fn render(&self, api: Api, request_id: &str) -> HttpResponse {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -52,6 +57,9 @@ impl Refusal {
         }
         if self.code.forbids_retry() {
             response.insert_header(("x-should-retry", "false"));
+        }
+        if self.leaves_body_unread() {
+            response.force_close();
         }
         response.insert_header(("x-request-id", request_id));
         let body = error_body(api, self.code, self.message.as_deref(), self.param.as_deref(), request_id);

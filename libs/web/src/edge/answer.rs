@@ -47,7 +47,11 @@ where
                 Either::Right(_) => return Err(refusal(StatusCode::BAD_REQUEST)),
             },
         };
-        let mut response = answered?.into().map_body(|_, body| Answer { body: body.boxed(), guard, left }.boxed());
+        let response = answered?.into();
+        if response.head().connection_type() == ConnectionType::Close {
+            guard.is_last();
+        }
+        let mut response = response.map_body(|_, body| Answer { body: body.boxed(), guard, left }.boxed());
         if is_old {
             end_with_connection(&mut response);
         }

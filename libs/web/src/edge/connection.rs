@@ -9,7 +9,7 @@ use std::{
 use actix_http::Protocol;
 use tokio_util::sync::CancellationToken;
 
-use super::ClientPatience;
+use super::{ClientPatience, LINGER};
 
 pub struct Connection {
     /// Those whose head is there and whose answer is not yet done.
@@ -18,6 +18,8 @@ pub struct Connection {
     idle_since: Cell<Instant>,
     /// When the first bytes came after which a request has not begun yet.
     head_began: Cell<Option<Instant>>,
+    /// Its last answer has been given.
+    is_over: Cell<bool>,
     http2: Option<Http2>,
 }
 
@@ -37,6 +39,7 @@ impl Connection {
             has_served: Cell::new(false),
             idle_since: Cell::new(Instant::now()),
             head_began: Cell::new(None),
+            is_over: Cell::new(false),
             http2: (protocol == Protocol::Http2).then(Http2::default),
         })
     }
@@ -62,6 +65,9 @@ impl Connection {
             let waiting = self.http2.as_ref()?.waiting.borrow();
             return waiting.iter().map(|(_, since)| *since + patience.stalled).min();
         }
+        if self.is_over.get() {
+            return Some(self.idle_since.get() + LINGER);
+        }
         let idle_until = self.idle_since.get() + patience.idle;
         Some(self.head_began.get().map_or(idle_until, |began| began + patience.head))
     }
@@ -81,6 +87,12 @@ impl RequestGuard {
         let answer =
             connection.http2.as_ref().map_or(0, |http2| http2.next_answer.replace(http2.next_answer.get() + 1));
         Self { connection, answer }
+    }
+
+    /// The answer is the connection's last: the client has not read our refusal yet, and may still send a body that nobody
+    /// reads, but not for long.
+    pub fn is_last(&self) {
+        self.connection.is_over.set(self.connection.http2.is_none());
     }
 
     /// A part of the answer was handed out; until [`part_taken`](Self::part_taken) the client is waited for.

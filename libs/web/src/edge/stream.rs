@@ -16,7 +16,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{ClientPatience, connection::Connection};
+use super::{ClientPatience, LINGER, connection::Connection};
 
 pub struct ClientStream {
     socket: TcpStream,
@@ -62,7 +62,7 @@ impl ClientStream {
     }
 
     fn shortest_time(&self) -> Duration {
-        self.patience.head.min(self.patience.idle).min(self.patience.stalled)
+        self.patience.head.min(self.patience.idle).min(self.patience.stalled).min(LINGER)
     }
 
     /// What a write came to, judged by how long it has been blocked.

@@ -94,6 +94,22 @@ async fn an_idle_connection_is_closed_even_if_a_refused_body_was_never_sent() {
 }
 
 #[tokio::test]
+async fn a_body_that_was_refused_is_not_waited_for() {
+    let world = World::with_settings(|settings| settings.max_body_bytes = 1_024).await;
+    let address = listen(&world, patience(|_| {}));
+    let mut connection = Connection::to(address).await;
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n",
+        world.key.expose()
+    );
+    connection.write(head.as_bytes()).await;
+    connection.write(format!("800\r\n{}\r\n", " ".repeat(2_048)).as_bytes()).await;
+    let answer = timeout(SOON, connection.rest()).await.expect("the connection is held open");
+    assert_eq!(answer.status, 413);
+}
+
+#[tokio::test]
 async fn a_request_that_takes_its_time_is_not_cut_off() {
     let world = World::start().await;
     let address = listen(&world, IMPATIENT);
