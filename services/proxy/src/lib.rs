@@ -105,6 +105,7 @@ impl Proxy {
             routing,
             draining: process.lifecycle.soft_stop().clone(),
             in_progress: AtomicUsize::new(0),
+            body_bytes: AtomicUsize::new(0),
             next_worker: AtomicU32::new(RECOVERY_WORKER + 1),
             settings,
             state,

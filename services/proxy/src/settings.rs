@@ -42,6 +42,11 @@ pub struct ProxySettings {
     pub ping_interval: HumanDuration,
     /// How long a request body may stand still.
     pub body_gap: HumanDuration,
+    /// How long a whole request body may take.
+    pub body_timeout: HumanDuration,
+    /// Bytes of request bodies in memory, of all requests together; beyond it new ones get `overloaded`. A body that has
+    /// to be rewritten is there twice.
+    pub max_body_memory_bytes: usize,
     /// How long usage that was sent may stay uncommitted before it is asked for and sent again.
     pub resend_after: HumanDuration,
     /// When upstreams are avoided, tried again and checked.
@@ -113,6 +118,8 @@ impl Default for ProxySettings {
             max_requests: 20_000,
             ping_interval: HumanDuration::from_secs(15),
             body_gap: HumanDuration::from_secs(30),
+            body_timeout: HumanDuration::from_secs(600),
+            max_body_memory_bytes: 512 * 1024 * 1024,
             resend_after: HumanDuration::from_secs(10),
             routing: RoutingSettings::default(),
             drain_timeout: HumanDuration::from_secs(600),
@@ -140,6 +147,9 @@ impl Validate for ProxySettings {
             if value.get().is_zero() {
                 faults.add(name, "must be more than 0");
             }
+        }
+        if self.max_body_memory_bytes < self.max_body_bytes {
+            faults.add("max_body_memory_bytes", "must not be less than max_body_bytes");
         }
         if self.max_requests == 0 {
             faults.add("max_requests", "must be at least 1");

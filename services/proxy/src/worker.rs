@@ -42,6 +42,8 @@ pub struct Shared {
     /// No new requests; those in progress are finished.
     pub draining: CancellationToken,
     pub in_progress: AtomicUsize,
+    /// Of the bodies of all requests in progress.
+    pub body_bytes: AtomicUsize,
     pub next_worker: AtomicU32,
 }
 
@@ -92,19 +94,40 @@ fn flush_every_second(journal: &SharedJournal) {
 }
 
 /// Counts a request as in progress until it is dropped, with its body.
-pub struct InProgress(Arc<Shared>);
+pub struct InProgress {
+    shared: Arc<Shared>,
+    /// Of its body, kept for as long as the request.
+    body_bytes: usize,
+}
 
 impl InProgress {
     /// `None` when there are too many.
     pub fn enter(shared: &Arc<Shared>) -> Option<Self> {
         let before = shared.in_progress.fetch_add(1, Ordering::Relaxed);
-        let entered = Self(shared.clone());
+        let entered = Self { shared: shared.clone(), body_bytes: 0 };
         (before < shared.settings.max_requests).then_some(entered)
+    }
+}
+
+impl InProgress {
+    /// Takes memory for so many bytes more of the body. False when all requests together would hold too much.
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        let before = self.shared.body_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.body_bytes += bytes;
+        before.saturating_add(bytes) <= self.shared.settings.max_body_memory_bytes
+    }
+
+    /// Gives back what was taken in vain.
+    pub fn give_back(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.body_bytes);
+        self.body_bytes -= bytes;
+        self.shared.body_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for InProgress {
     fn drop(&mut self) {
-        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.shared.in_progress.fetch_sub(1, Ordering::Relaxed);
+        self.shared.body_bytes.fetch_sub(self.body_bytes, Ordering::Relaxed);
     }
 }

@@ -102,6 +102,12 @@ impl UpstreamErrorInfo {
         if self.context_overflow {
             return ErrorBody::new(ApiErrorCode::ContextLengthExceeded, message, param, request_id);
         }
+        // Words about the platform's own credential, account or quota are not the client's.
+        match self.amounts_to() {
+            401..=403 => return ErrorBody::new(ApiErrorCode::UpstreamAuthFailed, None, None, request_id),
+            429 => return ErrorBody::new(ApiErrorCode::UpstreamRateLimited, None, None, request_id),
+            _ => {}
+        }
         let body = ErrorBody::new(ApiErrorCode::UpstreamError, message, param, request_id);
         ErrorBody {
             error_type: self.kind.as_deref().unwrap_or(ErrorType::Server.as_str()),

@@ -95,6 +95,15 @@ pub(crate) fn read_error_object(found: &mut UpstreamErrorInfo, cursor: &mut Curs
 }
 
 impl UpstreamErrorInfo {
+    /// The HTTP status that the error amounts to where it came under 200: its code if that is one, else by its words.
+    pub fn amounts_to(&self) -> u16 {
+        let words = || [&self.code, &self.kind].into_iter().flatten().map(String::as_str);
+        let numeric = words().find_map(|word| word.parse().ok()).filter(|status| (400..600).contains(status));
+        if self.context_overflow {
+            return 400;
+        }
+        numeric.or_else(|| words().find_map(status_of_word)).unwrap_or(500)
+    }
     fn take(&mut self, name: &[u8], value: Value<'_>) -> Result<(), ScanError> {
         let text = || match value.kind() {
             Kind::String => value.as_text().and_then(|text| text.decode()).map(|text| text.into_owned()),
@@ -125,6 +134,21 @@ impl UpstreamErrorInfo {
         }
         self
     }
+}
+
+/// By the words of OpenAI, Anthropic and vLLM.
+fn status_of_word(word: &str) -> Option<u16> {
+    Some(match word {
+        "authentication_error" | "AuthenticationError" | "invalid_api_key" => 401,
+        "billing_error" | "insufficient_quota" => 402,
+        "permission_error" | "PermissionDeniedError" => 403,
+        "not_found_error" | "NotFoundError" => 404,
+        "rate_limit_error" | "rate_limit_exceeded" | "RateLimitError" => 429,
+        "invalid_request_error" | "BadRequestError" => 400,
+        "request_too_large" => 413,
+        "overloaded_error" => 529,
+        _ => return None,
+    })
 }
 
 fn message_of_text(body: &[u8]) -> String {
@@ -197,6 +221,16 @@ mod tests {
         assert_eq!(message("<html><h1>502</h1></html>"), "the upstream answered with a page instead of an API error");
         assert_eq!(message(""), "the upstream gave no reason");
         assert_eq!(message("{}"), "the upstream gave no reason");
+    }
+
+    #[test]
+    fn an_error_under_200_amounts_to_a_status() {
+        let status = |body: &str| parse_upstream_error(body.as_bytes()).amounts_to();
+        assert_eq!(status(r#"{"error":{"message":"x","code":401}}"#), 401);
+        assert_eq!(status(r#"{"error":{"message":"x","code":"429","type":"server_error"}}"#), 429);
+        assert_eq!(status(r#"{"type":"error","error":{"type":"overloaded_error","message":"x"}}"#), 529);
+        assert_eq!(status(r#"{"error":{"message":"maximum context length is 9","code":500}}"#), 400);
+        assert_eq!(status(r#"{"error":{"message":"x","code":"odd"}}"#), 500);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use bytes::Bytes;
 
 pub use filter::ChatStreamFilter;
 pub use messages::MESSAGES_PING_FRAME;
-pub use report::{StreamReport, estimate_tokens};
+pub use report::{StreamReport, estimate_input_tokens, estimate_tokens};
 pub use settings::{FilterSettings, RenameId};
 
 use crate::{

@@ -9,10 +9,10 @@ use actix_web::HttpResponse;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use maas_llm::{answer::Answer, api::Api, error::ApiErrorCode, stream::estimate_tokens};
+use maas_llm::{answer::Answer, api::Api, error::ApiErrorCode};
 use maas_types::{Outcome, TokenCounts, UsageQuality};
 
-use super::{Languages, milliseconds, overhead, refuse};
+use super::{Languages, milliseconds, overhead, refuse, upstream_error};
 use crate::{
     metering::{OpenRequest, Settlement},
     refusal::Refusal,
@@ -47,8 +47,8 @@ pub async fn relay(worker: &Rc<Worker>, open: OpenRequest, asked: &Asked, reply:
         }
     };
     if let Some(error) = answer.error {
-        attempt.failed(FailureClass::Failed, received);
-        let refusal = Refusal::with_message(ApiErrorCode::UpstreamError, error.message);
+        let (refusal, class) = upstream_error::under_success(error);
+        attempt.failed(class, received);
         return refuse(open, asked.api, &refusal);
     }
     // The client gets it as it is, since it says itself that it has failed.
@@ -85,7 +85,7 @@ pub fn used(answer: &Answer, asked: &Asked) -> (TokenCounts, UsageQuality) {
         return (tokens, UsageQuality::None);
     }
     // Also an answer without any text (embeddings) has used its input.
-    tokens.input = estimate_tokens(asked.request_bytes() as u64);
+    tokens.input = asked.estimated_input();
     (tokens, UsageQuality::Estimated)
 }
 

@@ -1,7 +1,7 @@
 //! What is still to be read from an upstream when the client's answer is over: a task per worker thread does it, since
 //! the body that held the connection is gone.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -10,7 +10,7 @@ use maas_llm::stream::StreamFilter;
 use tokio::sync::mpsc;
 
 use super::stream::settlement;
-use crate::{metering::OpenRequest, routing::Attempt};
+use crate::{metering::OpenRequest, request::Asked, routing::Attempt};
 
 /// How long the usage of an answer is waited for whose client has already left.
 const GRACE: Duration = Duration::from_secs(2);
@@ -19,15 +19,51 @@ const DRAIN: Duration = Duration::from_millis(250);
 
 pub enum Leftover {
     /// The client left at the finish reason, before the usage came.
-    Usage {
-        upstream: Incoming,
-        filter: Box<dyn StreamFilter>,
-        open: Box<OpenRequest>,
-        attempt: Attempt,
-        request_bytes: usize,
-    },
+    Usage(Box<Grace>),
     /// All was relayed; only the end of the HTTP body is missing.
     End(Incoming),
+}
+
+/// A request whose client has all it wanted, and whose usage may still come. Settles with what is known when it is
+/// dropped, also when the thread ends meanwhile.
+pub struct Grace {
+    upstream: Incoming,
+    filter: Box<dyn StreamFilter>,
+    open: Option<OpenRequest>,
+    asked: Rc<Asked>,
+    /// In flight until the end; how it went is not waited for.
+    _attempt: Attempt,
+}
+
+impl Grace {
+    pub fn new(
+        upstream: Incoming,
+        filter: Box<dyn StreamFilter>,
+        open: OpenRequest,
+        attempt: Attempt,
+        asked: Rc<Asked>,
+    ) -> Self {
+        Self { upstream, filter, open: Some(open), asked, _attempt: attempt }
+    }
+
+    async fn read_on(&mut self) {
+        let mut unsent: Vec<Bytes> = Vec::new();
+        while let Some(Ok(frame)) = self.upstream.frame().await {
+            let Ok(data) = frame.into_data() else { continue };
+            if self.filter.push(data, &mut unsent).is_err() || self.filter.ended().is_some() {
+                return;
+            }
+            unsent.clear();
+        }
+    }
+}
+
+impl Drop for Grace {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.settle(&settlement(self.filter.report(), &self.asked));
+        }
+    }
 }
 
 /// The way to the task of this thread.
@@ -57,23 +93,7 @@ async fn finish(leftover: Leftover) {
         Leftover::End(mut upstream) => {
             let _ = tokio::time::timeout(DRAIN, async { while let Some(Ok(_)) = upstream.frame().await {} }).await;
         }
-        Leftover::Usage { mut upstream, mut filter, open, attempt, request_bytes } => {
-            let reading = async {
-                let mut unsent: Vec<Bytes> = Vec::new();
-                while let Some(Ok(frame)) = upstream.frame().await {
-                    let Ok(data) = frame.into_data() else { continue };
-                    if filter.push(data, &mut unsent).is_err() || filter.ended().is_some() {
-                        break;
-                    }
-                    unsent.clear();
-                }
-            };
-            // Whatever has come by then is booked.
-            let _ = tokio::time::timeout(GRACE, reading).await;
-            let settlement = settlement(filter.report(), request_bytes);
-            open.settle(&settlement);
-            // In flight until here; how it went was not waited for.
-            drop(attempt);
-        }
+        // Whatever has come by then is booked.
+        Leftover::Usage(mut grace) => drop(tokio::time::timeout(GRACE, grace.read_on()).await),
     }
 }

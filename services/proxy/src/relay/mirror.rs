@@ -8,11 +8,7 @@ use std::{cell::Cell, rc::Rc, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use maas_llm::{
-    api::Api,
-    error::ApiErrorCode,
-    stream::{StreamFilter, estimate_tokens},
-};
+use maas_llm::{api::Api, error::ApiErrorCode, stream::StreamFilter};
 use maas_types::{Outcome, TokenCounts, UsageQuality};
 
 use super::{Form, Languages, answer, raw, stream::settlement};
@@ -33,9 +29,10 @@ const LATE: ApiErrorCode = ApiErrorCode::UpstreamTimeout;
 pub fn copy(worker: &Rc<Worker>, asked: &Rc<Asked>, model: &Arc<ModelEntry>) {
     for mirror in &model.mirrors {
         let chosen = mirror.weight >= ALL || worker.random.borrow_mut().u32(0..ALL) < mirror.weight;
-        // An upload passes through once; there is nothing to copy.
+        // An upload passes through once, so there is nothing to copy; what goes on from a stored answer makes sense only
+        // to the upstream that keeps it.
         let Some(via) = mirror.via(asked.operation).filter(|via| chosen && *via != Via::Estimate) else { continue };
-        if !matches!(asked.content, Content::Json { .. }) {
+        if !matches!(asked.content, Content::Json { previous_response: None, .. }) {
             continue;
         }
         let Some(place) = Place::take(&worker.mirroring) else { return };
@@ -119,7 +116,7 @@ impl Copy {
         let collected = answer::collect(response.into_body(), limit, self.mirror.total_timeout).await;
         let body = collected.map_err(|(refusal, _)| (refusal.code, status))?;
         if form == Form::Bytes && self.asked.api == Api::Plain {
-            let input = estimate_tokens(self.asked.request_bytes() as u64);
+            let input = self.asked.estimated_input();
             let tokens = raw::estimated(input, body.len() as u64, is_text);
             return Ok(succeeded(status, tokens, UsageQuality::Estimated));
         }
@@ -141,7 +138,7 @@ impl Copy {
             unsent.clear();
         }
         filter.end(&mut unsent);
-        let so_far = settlement(filter.report(), self.asked.request_bytes());
+        let so_far = settlement(filter.report(), &self.asked);
         if filter.report().is_finished() {
             return so_far;
         }

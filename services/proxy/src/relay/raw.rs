@@ -76,7 +76,7 @@ pub fn begin(
         gap,
         deadline,
         timer: Box::pin(tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + gap))),
-        input_tokens: estimate_tokens(asked.request_bytes() as u64),
+        input_tokens: asked.estimated_input(),
         is_text,
         relayed: 0,
         _in_progress: in_progress,

@@ -21,12 +21,16 @@ use hyper::body::{Body as _, Incoming};
 use maas_http::UpstreamError;
 use maas_llm::{
     error::ApiErrorCode,
-    stream::{FilterSettings, StreamEnd, StreamFilter, StreamReport, estimate_tokens, stream_filter},
+    stream::{FilterSettings, StreamEnd, StreamFilter, StreamReport, stream_filter},
 };
 use maas_types::{Outcome, UsageQuality};
 use tokio::time::Sleep;
 
-use super::{Form, Languages, leftover::Leftover, milliseconds, overhead};
+use super::{
+    Form, Languages,
+    leftover::{Grace, Leftover},
+    milliseconds, overhead, upstream_error,
+};
 use crate::{
     metering::{OpenRequest, Settlement},
     refusal::Refusal,
@@ -254,7 +258,7 @@ impl StreamBody {
             && let Some(open) = &self.open
         {
             self.last_progress = self.last_received;
-            let so_far = settlement(self.filter.report(), self.asked.request_bytes());
+            let so_far = settlement(self.filter.report(), &self.asked);
             open.progress(&so_far.tokens, so_far.quality);
         }
     }
@@ -286,16 +290,20 @@ impl StreamBody {
 
     /// The terminal frame is in `out`: on record first, then to the client.
     fn finished(&mut self, end: StreamEnd) {
-        let mut settlement = settlement(self.filter.report(), self.asked.request_bytes());
-        if let Some(attempt) = &mut self.attempt {
-            match end {
-                StreamEnd::Complete => attempt.succeeded(self.last_received),
-                _ => attempt.failed(FailureClass::Failed, self.last_received),
-            }
+        let mut settlement = settlement(self.filter.report(), &self.asked);
+        let fault = (end != StreamEnd::Complete).then(|| {
+            let error = self.filter.report().upstream_error.clone();
+            upstream_error::under_success(error.unwrap_or_default())
+        });
+        if let Some((refusal, _)) = &fault {
+            settlement.outcome = refusal.code.outcome();
+            settlement.code = refusal.code.code();
         }
-        if end != StreamEnd::Complete {
-            settlement.outcome = Outcome::UpstreamError;
-            settlement.code = ApiErrorCode::UpstreamError.code();
+        if let Some(attempt) = &mut self.attempt {
+            match fault {
+                None => attempt.succeeded(self.last_received),
+                Some((_, class)) => attempt.failed(class, self.last_received),
+            }
         }
         self.settle(&settlement);
         self.phase = match std::mem::replace(&mut self.phase, Phase::Done) {
@@ -310,7 +318,7 @@ impl StreamBody {
         if let (Some(attempt), Some(class)) = (&mut self.attempt, class) {
             attempt.failed(class, Instant::now());
         }
-        let so_far = settlement(self.filter.report(), self.asked.request_bytes());
+        let so_far = settlement(self.filter.report(), &self.asked);
         self.filter.fail(refusal.code, refusal.message.as_deref(), &mut self.out);
         let outcome = refusal.code.outcome();
         self.settle(&Settlement { outcome, code: refusal.code.code(), ..so_far });
@@ -418,16 +426,15 @@ impl Drop for StreamBody {
             self.worker.leftovers.hand_over(Leftover::End(upstream));
         }
         let Some(open) = self.open.take() else { return };
-        let request_bytes = self.asked.request_bytes();
         let report = self.filter.report();
         let usage_may_come = report.finish_reason().is_some() && !report.usage.is_reported();
-        let so_far = settlement(report, request_bytes);
+        let so_far = settlement(report, &self.asked);
         match (std::mem::replace(&mut self.phase, Phase::Done), self.attempt.take()) {
             (Phase::Relaying(upstream), Some(attempt)) if usage_may_come => {
                 let settings = FilterSettings::new(String::new(), false, String::new());
                 let filter = std::mem::replace(&mut self.filter, stream_filter(self.asked.api, settings));
-                let open = Box::new(open);
-                self.worker.leftovers.hand_over(Leftover::Usage { upstream, filter, open, attempt, request_bytes });
+                let grace = Grace::new(upstream, filter, open, attempt, self.asked.clone());
+                self.worker.leftovers.hand_over(Leftover::Usage(Box::new(grace)));
             }
             _ => {
                 open.settle(&so_far);
@@ -437,11 +444,11 @@ impl Drop for StreamBody {
 }
 
 /// How a stream stands: success if it was finished, else the client left it.
-pub(super) fn settlement(report: &StreamReport, request_bytes: usize) -> Settlement {
+pub(super) fn settlement(report: &StreamReport, asked: &Asked) -> Settlement {
     let quality = report.quality();
     let mut tokens = report.counts();
     if quality == UsageQuality::Estimated {
-        tokens.input = estimate_tokens(request_bytes as u64);
+        tokens.input = asked.estimated_input();
     }
     let (outcome, code) =
         if report.is_finished() { (Outcome::Success, "") } else { (Outcome::ClientCancelled, "client_cancelled") };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix_web::HttpRequest;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use maas_llm::{api::Api, request::RequestFields};
+use maas_llm::{api::Api, request::RequestFields, stream::estimate_input_tokens};
 use maas_types::{Operation, Timestamp};
 use uuid::Uuid;
 
@@ -49,11 +49,13 @@ pub enum Content {
 }
 
 impl Asked {
-    /// Bytes of the body as far as they are known; for estimates.
-    pub fn request_bytes(&self) -> usize {
+    /// The input tokens of a request whose upstream reported none, from the bytes of its text.
+    pub fn estimated_input(&self) -> u64 {
         match &self.content {
-            Content::Json { body, fields, .. } if fields.content.is_empty() => body.len(),
-            Content::Json { fields, .. } => fields.content.len(),
+            Content::Json { body, fields, .. } => {
+                let content = body.get(fields.content.clone()).filter(|content| !content.is_empty());
+                estimate_input_tokens(content.unwrap_or(body))
+            }
             // Mostly sound and pictures: their bytes say nothing about tokens.
             Content::Upload(_) => 0,
         }

@@ -5,9 +5,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maas_llm::error::ApiErrorCode;
 use maas_types::Operation;
+use tokio::time::Instant;
 
 use super::encoding::{DecodeError, Encoding};
-use crate::{refusal::Refusal, settings::ProxySettings};
+use crate::{refusal::Refusal, settings::ProxySettings, worker::InProgress};
+
+/// Unpacked, JSON is seldom more than so many times as large.
+const USUAL_EXPANSION: usize = 100;
 
 /// The form in which an operation takes its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,14 +62,22 @@ pub fn check_headers(head: &HttpRequest, form: BodyForm, max_body_bytes: usize) 
 }
 
 /// Reads the whole body, decompressed, under the limit for its size and the one for gaps between its parts.
-pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings) -> Result<Bytes, Refusal> {
-    let body = gather(payload, settings).await?;
+pub async fn read(
+    head: &HttpRequest,
+    payload: Payload,
+    settings: &ProxySettings,
+    in_progress: &mut InProgress,
+) -> Result<Bytes, Refusal> {
+    let body = gather(payload, settings, in_progress).await?;
     let limit = settings.max_body_bytes;
     let Some(encoding) = encoding_of(head)? else { return Ok(body) };
+    let expected = limit.min(body.len().saturating_mul(USUAL_EXPANSION));
+    hold(in_progress, expected)?;
     // Not on this thread: a few kilobytes may become many megabytes, and other requests wait here.
     let decoded = tokio::task::spawn_blocking(move || encoding.decode(&body, limit)).await;
+    in_progress.give_back(expected);
     match decoded {
-        Ok(Ok(decoded)) => Ok(decoded),
+        Ok(Ok(decoded)) => hold(in_progress, decoded.len()).map(|()| decoded),
         Ok(Err(DecodeError::TooLarge)) => Err(too_large(limit)),
         Ok(Err(DecodeError::Damaged)) => {
             let message = "the request body is not what its content-encoding says";
@@ -88,19 +100,27 @@ pub fn encoding_of(head: &HttpRequest) -> Result<Option<Encoding>, Refusal> {
     }
 }
 
-async fn gather(mut parts: Payload, settings: &ProxySettings) -> Result<Bytes, Refusal> {
+/// Memory for more of a body, if all requests together do not hold too much.
+pub fn hold(in_progress: &mut InProgress, bytes: usize) -> Result<(), Refusal> {
+    if in_progress.hold(bytes) { Ok(()) } else { Err(ApiErrorCode::Overloaded.into()) }
+}
+
+async fn gather(mut parts: Payload, settings: &ProxySettings, in_progress: &mut InProgress) -> Result<Bytes, Refusal> {
     let gap = settings.body_gap.get();
+    let deadline = Instant::now() + settings.body_timeout.get();
     // Most bodies come in one part and are never copied.
     let mut first: Option<Bytes> = None;
     let mut gathered = BytesMut::new();
     loop {
-        let part = tokio::time::timeout(gap, parts.next()).await.map_err(|_| stalled())?;
+        let until = deadline.min(Instant::now() + gap);
+        let part = tokio::time::timeout_at(until, parts.next()).await.map_err(|_| stalled())?;
         let Some(part) = part else { break };
         let part = part.map_err(|error| broken(&error, settings.max_body_bytes))?;
         let so_far = gathered.len() + first.as_ref().map_or(0, Bytes::len);
         if so_far + part.len() > settings.max_body_bytes {
             return Err(too_large(settings.max_body_bytes));
         }
+        hold(in_progress, part.len())?;
         match first.take() {
             None if gathered.is_empty() => first = Some(part),
             None => gathered.extend_from_slice(&part),

@@ -67,10 +67,9 @@ pub async fn answer(worker: &Rc<Worker>, head: &HttpRequest, payload: Payload) -
     };
     let route = route(head.path());
     let instance = route.instance;
-    // Before anything is known of the models, no instance is known to be missing.
-    let exists =
-        instance.is_none_or(|name| rights::known_models(&worker.shared).map_or(true, |all| all.at(name).is_some()));
-    let endpoint = if exists { route.endpoint } else { Endpoint::Unknown };
+    // Everything else is asked for with a key, and who has none learns nothing about instances.
+    let is_nobodys_health = route.endpoint == Endpoint::Health && !exists(&worker.shared, instance);
+    let endpoint = if is_nobodys_health { Endpoint::Unknown } else { route.endpoint };
     let answered = match endpoint {
         Endpoint::Health => Ok(health(worker, &incoming.request_id)),
         Endpoint::Inference(operation) if head.method() == Method::POST => {
@@ -105,6 +104,11 @@ pub async fn answer(worker: &Rc<Worker>, head: &HttpRequest, payload: Payload) -
     response
 }
 
+/// Before anything is known of the models, no instance is known to be missing.
+fn exists(shared: &Shared, instance: Option<&str>) -> bool {
+    instance.is_none_or(|name| rights::known_models(shared).map_or(true, |models| models.at(name).is_some()))
+}
+
 /// Anthropic's clients say their version with everything they ask.
 fn speaks_messages(head: &HttpRequest, endpoint: Endpoint<'_>) -> bool {
     matches!(endpoint, Endpoint::Inference(operation) if Api::of(operation) == Api::Messages)
@@ -128,11 +132,11 @@ async fn inference(
     if shared.draining.is_cancelled() {
         return Err(ApiErrorCode::Draining.into());
     }
-    let in_progress = InProgress::enter(shared).ok_or(ApiErrorCode::Overloaded)?;
+    let mut in_progress = InProgress::enter(shared).ok_or(ApiErrorCode::Overloaded)?;
     let caller = credential::check(shared, incoming.head).await?;
     shared.metrics.overhead_auth.observe(incoming.started.elapsed().as_secs_f64());
 
-    let read = read_body(shared, incoming, operation, payload).await?;
+    let read = read_body(shared, incoming, operation, payload, &mut in_progress).await?;
     // The time that the client takes to send its body is not ours.
     let body_read = Instant::now();
     let (model, catalogue_revision) = rights::check(shared, &caller, &read.model, instance)?;
@@ -221,12 +225,13 @@ async fn read_body(
     incoming: &Incoming<'_>,
     operation: Operation,
     payload: Payload,
+    in_progress: &mut InProgress,
 ) -> Result<ReadBody, Refusal> {
     if BodyForm::of(operation) == BodyForm::Upload {
-        let upload = upload::read(incoming.head, payload, &shared.settings).await?;
+        let upload = upload::read(incoming.head, payload, &shared.settings, in_progress).await?;
         return Ok(ReadBody { model: upload.model().to_owned(), content: Content::Upload(Box::new(upload)) });
     }
-    let body = body::read(incoming.head, payload, &shared.settings).await?;
+    let body = body::read(incoming.head, payload, &shared.settings, in_progress).await?;
     let fields = RequestFields::scan(&body, operation).map_err(|error| {
         let refusal = Refusal::with_message(ApiErrorCode::InvalidRequest, error.to_string());
         Refusal { param: error.param().map(str::to_owned), ..refusal }

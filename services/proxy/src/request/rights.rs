@@ -24,6 +24,7 @@ pub fn check(
     let models = known_models(shared)?;
     let model = match instance {
         None => models.get(name),
+        Some(instance) if models.at(instance).is_none() => return Err(ApiErrorCode::UnknownUrl.into()),
         Some(instance) => models.get_at(instance, name),
     };
     let model = model.filter(|model| model.enabled).ok_or_else(|| not_found(name))?;

@@ -113,7 +113,9 @@ impl Sending<'_> {
         };
         match self.fallbacks(&first, failed).await {
             // Nothing is left but to see whether they are back.
-            Err(_) if spared => self.one_model(&first, AttemptKind::Retry).await.map_err(|failed| failed.refusal),
+            Err(_) if spared && self.can_be_sent() => {
+                self.one_model(&first, AttemptKind::Retry).await.map_err(|failed| failed.refusal)
+            }
             answered => answered,
         }
     }

@@ -13,9 +13,10 @@ use maas_llm::{
     error::ApiErrorCode,
     multipart::{MultipartError, MultipartScan, UploadModel},
 };
+use tokio::time::Instant;
 
 use super::body;
-use crate::{refusal::Refusal, settings::ProxySettings};
+use crate::{refusal::Refusal, settings::ProxySettings, worker::InProgress};
 
 /// A multipart body whose model is known.
 pub struct Upload {
@@ -43,6 +44,7 @@ struct Rest {
 struct Limits {
     max_body_bytes: usize,
     gap: Duration,
+    until: Instant,
 }
 
 /// Why an upload did not get to its upstream.
@@ -59,10 +61,16 @@ pub enum PumpError {
 pub struct Stalled(Duration);
 
 /// Reads until the model is known.
-pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings) -> Result<Upload, Refusal> {
+pub async fn read(
+    head: &HttpRequest,
+    payload: Payload,
+    settings: &ProxySettings,
+    in_progress: &mut InProgress,
+) -> Result<Upload, Refusal> {
     let header = |name: &str| head.headers().get(name).and_then(|value| value.to_str().ok());
     let content_type = header("content-type").unwrap_or_default();
-    let limits = Limits { max_body_bytes: settings.max_body_bytes, gap: settings.body_gap.get() };
+    let until = Instant::now() + settings.body_timeout.get();
+    let limits = Limits { max_body_bytes: settings.max_body_bytes, gap: settings.body_gap.get(), until };
     let scan = MultipartScan::new(content_type).map_err(invalid)?;
     let content_type = HeaderValue::from_str(&scan.content_type()).map_err(|_| ApiErrorCode::InvalidRequest)?;
     let compressed = body::encoding_of(head)?.is_some();
@@ -71,7 +79,7 @@ pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings
     let mut rest = Rest { parts: payload, scan, received: 0, limits, ended: false };
     if compressed {
         // It has to be unpacked as a whole, so there is nothing to pass through.
-        let whole = body::read(head, rest.parts, settings).await?;
+        let whole = body::read(head, rest.parts, settings, in_progress).await?;
         rest = Rest { parts: Payload::None, scan: rest.scan, received: whole.len(), limits, ended: true };
         rest.scan.push(&whole).map_err(invalid)?;
         rest.scan.finish().map_err(invalid)?;
@@ -80,6 +88,7 @@ pub async fn read(head: &HttpRequest, payload: Payload, settings: &ProxySettings
     }
     while rest.scan.model().is_none() && !rest.ended {
         if let Some(part) = rest.next().await? {
+            body::hold(in_progress, part.len())?;
             gathered.extend_from_slice(&part);
         }
     }
@@ -143,7 +152,8 @@ impl Upload {
 impl Rest {
     /// The next part, looked at before anybody gets it: a second model in it would be believed by the upstream.
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        let part = tokio::time::timeout(self.limits.gap, self.parts.next()).await.map_err(|_| body::stalled())?;
+        let until = self.limits.until.min(Instant::now() + self.limits.gap);
+        let part = tokio::time::timeout_at(until, self.parts.next()).await.map_err(|_| body::stalled())?;
         let Some(part) = part else {
             self.ended = true;
             self.scan.finish().map_err(invalid)?;

@@ -1,8 +1,12 @@
 //! Clients that leave: the upstream is told, and what was produced is booked.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use maas_events::usage::Quality;
+use tokio::sync::Notify;
 
 use crate::world::World;
 
@@ -69,25 +73,39 @@ async fn right_after_done_it_is_a_success() {
     }
 }
 
-#[tokio::test]
-async fn at_the_finish_reason_the_usage_is_still_read() {
-    let world = World::start().await;
+/// A stream whose usage does not come, and whose client has left at the finish reason.
+async fn left_at_the_finish_reason(world: &World) -> Arc<Notify> {
     let (relay, usage_gate) = crate::world::gated_relay(world.upstream.address(), "\"choices\":[],").await;
     let model =
         crate::fixtures::model("gated", vec![crate::fixtures::upstream(&format!("http://{relay}/v1"), "sim-chat")]);
     world.deliver(crate::fixtures::model_delivery(&model)).await;
     let request = world.get("/v1/models/gated").key(world.key.expose());
     world.eventually_answers(request, |answer| answer.status == 200).await;
-
     let mut connection = world.stream("gated", "").id("early").open().await;
     connection.until("\"finish_reason\":\"length\"").await;
     drop(connection);
-    // The proxy has noticed once it shows that it serves others; the usage comes only then.
+    // The proxy has noticed once it shows that it serves others.
     world.chat("chat", "").send().await;
-    usage_gate.notify_one();
+    usage_gate
+}
+
+#[tokio::test]
+async fn at_the_finish_reason_the_usage_is_still_read() {
+    let world = World::start().await;
+    left_at_the_finish_reason(&world).await.notify_one();
     let event = world.event("early").await;
     assert_eq!((event.outcome.as_str(), event.quality()), ("success", Quality::Exact));
     assert_eq!((event.tokens.unwrap().input, event.tokens.unwrap().output), (5, 4));
+}
+
+#[tokio::test]
+async fn what_was_relayed_is_booked_when_the_proxy_stops_before_the_usage_came() {
+    let world = World::start().await;
+    let _usage_gate = left_at_the_finish_reason(&world).await;
+    let events = world.finish().await;
+    let event = events.iter().find(|event| event.request_id == "early").unwrap();
+    assert_eq!((event.outcome.as_str(), event.quality()), ("success", Quality::Estimated));
+    assert!(event.tokens.unwrap().output > 0);
 }
 
 #[tokio::test]

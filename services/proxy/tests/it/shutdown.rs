@@ -52,6 +52,26 @@ async fn beyond_the_limit_requests_are_refused_until_one_ends() {
 }
 
 #[tokio::test]
+async fn bodies_together_hold_no_more_memory_than_they_may() {
+    let world = World::with_settings(|settings| {
+        settings.max_body_bytes = 4_096;
+        settings.max_body_memory_bytes = 4_096;
+    })
+    .await;
+    let large = || {
+        let mut body = crate::world::chat_body("chat", "delay-400");
+        body["metadata"] = serde_json::json!("x".repeat(3_000));
+        world.post(crate::world::CHAT, &body)
+    };
+    let first = large().open().await;
+    world.upstream_counts(|counters| counters.requests.values().sum::<u64>() == 1).await;
+    let answer = large().send().await;
+    assert_eq!(answer.error(), (503, "overloaded".to_owned()));
+    assert_eq!(first.rest().await.status, 200);
+    world.eventually_answers(large(), |answer| answer.status == 200).await;
+}
+
+#[tokio::test]
 async fn without_a_journal_nothing_is_admitted_until_it_is_back() {
     let world = World::start().await;
     let elsewhere = world.journal_dir.with_extension("away");

@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     edges::{IMPATIENT, SHORT, listen},
     http::{Connection, Request},
-    world::{CHAT, World, chat_body},
+    world::{CHAT, SHORTLY, World, chat_body},
 };
 
 /// It takes a third of a second; a machine may be slow.
@@ -107,6 +107,20 @@ async fn a_body_that_was_refused_is_not_waited_for() {
     connection.write(format!("800\r\n{}\r\n", " ".repeat(2_048)).as_bytes()).await;
     let answer = timeout(SOON, connection.rest()).await.expect("the connection is held open");
     assert_eq!(answer.status, 413);
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_in_is_not_waited_for_longer_than_a_body_may_take() {
+    let world = World::with_settings(|settings| settings.body_timeout = SHORTLY).await;
+    let mut connection = world.connect().await;
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+         content-length: 100\r\n\r\n{{",
+        world.key.expose()
+    );
+    connection.write(head.as_bytes()).await;
+    let answer = timeout(SOON, connection.rest()).await.expect("the body is waited for");
+    assert_eq!(answer.status, 408);
 }
 
 #[tokio::test]

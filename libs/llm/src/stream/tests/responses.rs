@@ -71,7 +71,7 @@ fn an_error_event_becomes_a_failed_response() {
     assert_eq!(end, StreamEnd::UpstreamError);
     assert!(
         out.starts_with(&renamed(CREATED))
-            && out.contains("\"error\":{\"code\":\"rate_limit_exceeded\",\"message\":\"slow down\"}"),
+            && out.contains("\"error\":{\"code\":\"upstream_rate_limited\",\"message\":\"Every upstream"),
         "{out}"
     );
     assert_eq!(out.matches("event: ").count(), 2);
