@@ -43,6 +43,7 @@ use crate::{
     path::{Endpoint, route},
     refusal::Refusal,
     relay,
+    routing::{FallbackReason, HasFallbacks as _},
     state::{ModelEntry, UpstreamEntry, Via},
     worker::{InProgress, Shared, Worker},
 };
@@ -155,7 +156,9 @@ async fn inference(
         body_read,
     };
     let upstream = pinned.map(|previous| UpstreamId::from_uuid(Uuid::from_bytes(previous.upstream)));
-    let route = ModelRoute::of(model.clone(), operation, instance, upstream);
+    let route = ModelRoute::of(model.clone(), operation, instance, upstream).or_else(|| {
+        ModelRoute::of(maker_among_fallbacks(shared, &asked, &model, upstream?)?, operation, None, upstream)
+    });
     let counts_here = route.is_none() && token_count::is_made_here(&model, operation);
     if route.is_none() && !counts_here {
         return Err(unroutable(&model, &asked, upstream));
@@ -186,8 +189,24 @@ async fn inference(
 
     Ok(match route {
         Some(route) => relay::relay(worker, open, Rc::new(asked), route, in_progress).await,
-        None => token_count::answer(open, &asked),
+        None => token_count::answer(open, &asked).await,
     })
+}
+
+/// The fallback of the model that has made the answer which the request goes on from: only it knows that answer.
+fn maker_among_fallbacks(
+    shared: &Shared,
+    asked: &Asked,
+    model: &ModelEntry,
+    upstream: UpstreamId,
+) -> Option<Arc<ModelEntry>> {
+    let models = rights::known_models(shared).ok()?;
+    let (maker, _) = models.upstream(upstream)?;
+    let mut named = [FallbackReason::Unavailable, FallbackReason::ContextLength]
+        .into_iter()
+        .flat_map(|reason| model.fallbacks(reason));
+    let is_named = named.any(|name| models.get(name).is_some_and(|fallback| fallback.id == maker.id));
+    (is_named && rights::may_call(&asked.caller, maker)).then(|| maker.clone())
 }
 
 /// A body as far as it has to be known, before rights are checked.

@@ -23,7 +23,7 @@ const ANYTHING: HeaderValue = HeaderValue::from_static("*/*");
 const ANTHROPIC_VERSION: &str = "anthropic-version";
 
 /// Larger bodies are translated on another thread: every stream of this one would wait.
-const TRANSLATED_HERE_UP_TO: usize = 256 * 1024;
+pub const TRANSLATED_HERE_UP_TO: usize = 256 * 1024;
 
 /// A request ready to go, and what has to fill its body meanwhile.
 pub struct Outgoing {

@@ -2,12 +2,13 @@
 //! conversation still fits.
 
 use actix_web::HttpResponse;
-use maas_llm::translate::messages_on_chat;
+use bytes::Bytes;
+use maas_llm::{error::ApiErrorCode, translate::messages_on_chat};
 use maas_types::{Operation, Outcome};
 
 use super::{
     asked::{Asked, Content},
-    outgoing::untranslatable,
+    outgoing::{TRANSLATED_HERE_UP_TO, untranslatable},
 };
 use crate::{
     metering::{OpenRequest, Settlement},
@@ -20,12 +21,20 @@ pub fn is_made_here(model: &ModelEntry, operation: Operation) -> bool {
     model.upstreams.iter().any(|upstream| upstream.via(operation) == Some(Via::Estimate))
 }
 
-pub fn answer(open: OpenRequest, asked: &Asked) -> HttpResponse {
+pub async fn answer(open: OpenRequest, asked: &Asked) -> HttpResponse {
     let body = match &asked.content {
-        Content::Json { body, .. } => body.as_ref(),
-        Content::Upload(_) => &[],
+        Content::Json { body, .. } => body.clone(),
+        Content::Upload(_) => Bytes::new(),
     };
-    match messages_on_chat::count_tokens(body) {
+    let counted = if body.len() > TRANSLATED_HERE_UP_TO {
+        match tokio::task::spawn_blocking(move || messages_on_chat::count_tokens(&body)).await {
+            Ok(counted) => counted,
+            Err(_) => return refuse(open, asked.api, &ApiErrorCode::InternalError.into()),
+        }
+    } else {
+        messages_on_chat::count_tokens(&body)
+    };
+    match counted {
         Ok(input_tokens) => {
             let mut response = HttpResponse::Ok();
             response.insert_header(("x-request-id", open.request_id()));

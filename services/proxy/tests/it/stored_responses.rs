@@ -1,6 +1,6 @@
 //! Responses that an upstream keeps: found again by their owner, at the upstream that made them, and by nobody else.
 
-use maas_events::state::UserStatus;
+use maas_events::state::{ModelState, UserStatus};
 use maas_testkit::{SimulatedUpstream, upstream::Operation};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -41,6 +41,22 @@ async fn its_id_says_nothing_and_finds_it_again() {
     let streamed = world.post(RESPONSES, &streamed).send().await;
     let last = &streamed.events_named("response.completed")[0]["response"];
     assert_eq!(about(&world, "GET", last["id"].as_str().unwrap(), "").send().await.json(), *last);
+}
+
+#[tokio::test]
+async fn a_conversation_goes_on_with_the_fallback_that_began_it() {
+    let world = World::start().await;
+    let fallbacks = vec!["native".to_owned()];
+    let upstreams = vec![fixtures::speaking(&["responses"], fixtures::upstream(fixtures::DEAD, "sim-chat"))];
+    let model = ModelState { fallbacks, ..fixtures::model("replaced", upstreams) };
+    world.deliver(fixtures::model_delivery(&model)).await;
+    let known = world.get("/v1/models/replaced").key(world.key.expose());
+    world.eventually_answers(known, |answer| answer.status == 200).await;
+
+    let first = id(&world.response("replaced", "").send().await);
+    let next = world.post(RESPONSES, &following("replaced", &first)).id("next").send().await;
+    assert_eq!((next.status, next.json()["model"].as_str()), (200, Some("replaced")), "{next:?}");
+    assert_eq!(world.event("next").await.model, "native");
 }
 
 #[tokio::test]
