@@ -46,6 +46,7 @@ use maas_types::UserId;
 use maas_web::edge::{ClientPatience, DataPlaneOptions, serve_data_plane};
 
 pub use openapi::openapi;
+pub use refusal::refuse_at_edge;
 pub use settings::ProxySettings;
 
 use metering::{
@@ -143,7 +144,8 @@ impl Proxy {
         let document = maas_web::openapi::to_text(&openapi())?;
         let proxy = self.clone();
         let drain = self.shared.settings.drain_timeout.get();
-        let options = DataPlaneOptions { workers, drain, patience: ClientPatience::default() };
+        let patience = ClientPatience::default();
+        let options = DataPlaneOptions { workers, drain, patience, render_refusal: refuse_at_edge };
         let application = move || {
             let document = document.clone();
             App::new()

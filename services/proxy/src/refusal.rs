@@ -6,8 +6,27 @@ use maas_llm::{
     error::{ApiErrorCode, error_body},
 };
 use maas_types::Outcome;
+use maas_web::edge::{Fault, Refused};
 
-use crate::metering::Settlement;
+use crate::{
+    metering::Settlement,
+    path::{Endpoint, route},
+};
+
+/// What the data plane's listener refuses before it is a request, as every other refusal: in the language that the path
+/// is for, OpenAI's if the path is not known.
+pub fn refuse_at_edge(refused: &Refused<'_>) -> HttpResponse {
+    let code = match refused.fault {
+        Fault::HeadTooLarge => ApiErrorCode::RequestTooLarge,
+        _ => ApiErrorCode::InvalidRequest,
+    };
+    let status = Some(refused.fault.status().as_u16());
+    let api = match route(refused.path).endpoint {
+        Endpoint::Inference(operation) => Api::of(operation),
+        _ => Api::Plain,
+    };
+    Refusal { status, ..Refusal::with_message(code, refused.fault.message()) }.render(api, refused.request_id)
+}
 
 /// Why the answer is an error. The code decides status, type, default message and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +60,6 @@ impl Refusal {
         }
     }
 
-    /// Nobody reads the rest of such a request's body, so nothing can follow it on its connection.
-    fn leaves_body_unread(&self) -> bool {
-        self.code == ApiErrorCode::RequestTooLarge || self.status == Some(408)
-    }
-
     /// In the words of the client's language.
     pub fn render(&self, api: Api, request_id: &str) -> HttpResponse {
         let status = StatusCode::from_u16(self.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -58,10 +72,11 @@ impl Refusal {
         if self.code.forbids_retry() {
             response.insert_header(("x-should-retry", "false"));
         }
-        if self.leaves_body_unread() {
-            response.force_close();
-        }
         response.insert_header(("x-request-id", request_id));
+        if api == Api::Messages {
+            // Under this name, and no other, Anthropic's clients look for it.
+            response.insert_header(("request-id", request_id));
+        }
         let body = error_body(api, self.code, self.message.as_deref(), self.param.as_deref(), request_id);
         response.content_type("application/json").body(body)
     }

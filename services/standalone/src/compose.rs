@@ -205,7 +205,12 @@ fn serve(
             })
             .default_service(composed.proxy.data_plane())
     };
-    let options = DataPlaneOptions { workers: configuration.http.workers, drain, patience: ClientPatience::default() };
+    let options = DataPlaneOptions {
+        workers: configuration.http.workers,
+        drain,
+        patience: ClientPatience::default(),
+        render_refusal: maas_proxy::refuse_at_edge,
+    };
     serve_data_plane(&edge.lifecycle, "http", listener, options, application).map_err(anyhow::Error::from)?;
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Noticing that an HTTP/2 client has left a request. Its tasks are not ended by actix, neither when the connection
 //! ends nor when the client resets the one stream, as gateways do for each of their clients that leave.
+//!
+//! And that an HTTP/1 client has not left, although actix says so of one whose chunks cannot be understood.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,6 +16,8 @@ use bytes::Bytes;
 use futures_util::Stream;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::Connection;
+
 /// How often the stream is looked at: nothing tells when it is reset, once its body has been read.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -22,11 +26,13 @@ pub(super) struct ClientHalf {
     payload: RefCell<Payload>,
     /// To its end.
     is_read: Cell<bool>,
+    connection: Rc<Connection>,
 }
 
 /// Takes the body out of a request and puts a reader of the same body in its place.
-pub(super) fn share_body(request: &mut Request) -> Rc<ClientHalf> {
-    let half = Rc::new(ClientHalf { payload: RefCell::new(request.take_payload()), is_read: Cell::new(false) });
+pub(super) fn share_body(request: &mut Request, connection: &Rc<Connection>) -> Rc<ClientHalf> {
+    let payload = RefCell::new(request.take_payload());
+    let half = Rc::new(ClientHalf { payload, is_read: Cell::new(false), connection: connection.clone() });
     *request.payload() = Payload::Stream { payload: Box::pin(BodyReader(half.clone())) };
     half
 }
@@ -40,6 +46,11 @@ pub(super) async fn client_left(closed: CancellationToken, half: Rc<ClientHalf>)
 }
 
 impl ClientHalf {
+    /// Whether the body was read to its end, and was whole.
+    pub(super) fn is_read(&self) -> bool {
+        self.is_read.get()
+    }
+
     async fn reset(&self) {
         let mut look = tokio::time::interval(LOOK_INTERVAL);
         while !self.is_reset() {
@@ -67,6 +78,11 @@ impl Stream for BodyReader {
     fn poll_next(self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.0.poll_payload(ctx);
         self.0.is_read.set(matches!(polled, Poll::Ready(None)));
-        polled
+        match polled {
+            Poll::Ready(Some(Err(PayloadError::Incomplete(_)))) if !self.0.connection.client_has_ended() => {
+                Poll::Ready(Some(Err(PayloadError::EncodingCorrupted)))
+            }
+            polled => polled,
+        }
     }
 }

@@ -10,6 +10,9 @@ mod answer;
 mod check;
 mod client_left;
 mod connection;
+mod farewell;
+mod first_line;
+mod refusal;
 mod stream;
 
 use std::{fmt, io, net::TcpListener, time::Duration};
@@ -26,7 +29,15 @@ use maas_runtime::lifecycle::Lifecycle;
 use socket2::SockRef;
 
 use crate::server::{default_workers, run_until_stopped};
-use {accept::accept, answer::answer_on_connection, stream::ClientStream};
+use {
+    accept::{Accepted, accept},
+    answer::answer_on_connection,
+    farewell::serve_to_the_end,
+    stream::ClientStream,
+};
+
+pub use check::Fault;
+pub use refusal::{Refused, RenderRefusal};
 
 /// Connections of one worker; more wait in the kernel.
 const MAX_CONNECTIONS: usize = 25_000;
@@ -62,12 +73,15 @@ pub struct DataPlaneOptions {
     /// How long requests in progress may go on when the process stops.
     pub drain: Duration,
     pub patience: ClientPatience,
+    /// For what is refused before the application sees it.
+    pub render_refusal: RenderRefusal,
 }
 
 /// Serves the applications that `factory` makes, one for each worker thread, until the lifecycle's soft stop.
 ///
-/// Half-closed connections are not allowed: else a client that leaves a request which is not streamed would be noticed
-/// only when the answer is written.
+/// A client that closes its half of a connection has left: else one that leaves a request which is not streamed would be
+/// noticed only when the answer is written. The stream sees to it. For actix, which takes garbage behind a request for
+/// such an end, half-closed connections are allowed, so that the request before the garbage is still answered.
 pub fn serve_data_plane<F, I, S, B>(
     lifecycle: &Lifecycle,
     name: &str,
@@ -88,7 +102,7 @@ where
 {
     // It was bound with a short queue.
     SockRef::from(&listener).listen(BACKLOG)?;
-    let DataPlaneOptions { workers, drain, patience } = options;
+    let DataPlaneOptions { workers, drain, patience, render_refusal } = options;
     let builder = Server::build()
         .workers(if workers == 0 { default_workers() } else { workers })
         .max_concurrent_connections(MAX_CONNECTIONS)
@@ -107,16 +121,21 @@ where
             .keep_alive(patience.idle)
             .client_request_timeout(patience.head)
             .client_disconnect_timeout(LINGER)
-            .h1_allow_half_closed(false)
+            .h1_allow_half_closed(true)
             .h2_initial_window_size(HTTP2_STREAM_WINDOW)
             .h2_initial_connection_window_size(HTTP2_CONNECTION_WINDOW)
             .on_connect_ext(|stream: &ClientStream, data| _ = data.insert(stream.connection()))
-            .finish(apply_fn_factory(app, answer_on_connection::<_, B>));
+            .finish(apply_fn_factory(app, move |request, app: &_| {
+                answer_on_connection::<_, B>(request, app, render_refusal)
+            }));
         fn_service(move |socket| {
             let stopping = accept_until.clone();
             async move { accept(socket, patience, stopping.notified()).await }
         })
-        .and_then(http)
+        .and_then(apply_fn_factory(http, move |accepted: Accepted, http: &_| {
+            let connection = accepted.0.connection();
+            serve_to_the_end(http.call(accepted), connection, render_refusal)
+        }))
     };
     let server = builder.listen(name, listener, service)?.run();
     run_until_stopped(lifecycle, name, server.handle(), server);

@@ -1,11 +1,12 @@
-//! A client's connection as the HTTP implementation reads and writes it. It fails when the client keeps us waiting for
-//! longer than it may: with a head, with nothing at all, or with taking its answer.
+//! A client's connection as the HTTP implementation reads and writes it. It fails when the client leaves its requests, or
+//! keeps us waiting for longer than it may: with a head, with nothing at all, or with taking its answer. Actix's own
+//! refusals, which say nothing, are not written but noted, for a [`Farewell`](super::farewell::Farewell).
 
 use std::{
     io,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -16,10 +17,11 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{ClientPatience, LINGER, connection::Connection};
+use super::{ClientPatience, LINGER, check::Fault, connection::Connection};
 
 pub struct ClientStream {
-    socket: TcpStream,
+    /// Always there: it is taken when this is dropped.
+    socket: Option<TcpStream>,
     connection: Rc<Connection>,
     patience: ClientPatience,
     /// Since when the client takes nothing.
@@ -29,16 +31,24 @@ pub struct ClientStream {
 
 impl ClientStream {
     pub fn new(socket: TcpStream, protocol: Protocol, patience: ClientPatience) -> Self {
-        Self { socket, connection: Connection::new(protocol), patience, write_blocked: None, alarm: None }
+        let (socket, connection) = (Some(socket), Connection::new(protocol));
+        Self { socket, connection, patience, write_blocked: None, alarm: None }
     }
 
     pub fn connection(&self) -> Rc<Connection> {
         self.connection.clone()
     }
 
+    fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.socket.as_mut().map(Pin::new).ok_or(io::ErrorKind::NotConnected.into())
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let write = self.write_blocked.map(|since| since + self.patience.stalled);
-        [write, self.connection.deadline(self.patience)].into_iter().flatten().min()
+        // Who still takes the end of an answer is not idle.
+        let other = self.connection.deadline(self.patience);
+        let other = other.filter(|_| write.is_none() || self.connection.is_busy());
+        [write, other].into_iter().flatten().min()
     }
 
     /// Pending until the client's time is up.
@@ -65,6 +75,17 @@ impl ClientStream {
         self.patience.head.min(self.patience.idle).min(self.patience.stalled).min(LINGER)
     }
 
+    /// The same, where the client is not read from. One that is late with a head can still be told.
+    fn poll_overdue_head(&mut self, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let overdue = ready!(self.poll_overdue(ctx));
+        if self.write_blocked.is_some() || !self.connection.is_late_with_a_head(self.patience) {
+            return Poll::Ready(Err(overdue));
+        }
+        self.connection.farewell.set_fault(Fault::HeadTooSlow);
+        // As if the client had ended: actix closes.
+        Poll::Ready(Ok(()))
+    }
+
     /// What a write came to, judged by how long it has been blocked.
     fn after_write(&mut self, written: Poll<io::Result<usize>>, ctx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if written.is_ready() {
@@ -79,20 +100,34 @@ impl ClientStream {
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.socket).poll_read(ctx, buffer);
+        let read = self.socket()?.poll_read(ctx, buffer);
         if read.is_pending() {
-            return self.poll_overdue(ctx).map(Err);
+            return self.poll_overdue_head(ctx);
         }
-        if buffer.filled().len() > before {
-            self.connection.bytes_came();
-        }
+        self.connection.bytes_came(buffer.filled().get(before..).unwrap_or_default());
         read
     }
 }
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, ctx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(ctx, bytes);
+        if self.connection.farewell.is_due() {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let bytes = match self.connection.refusal_in(bytes) {
+            None => bytes,
+            Some(([], fault)) => {
+                self.connection.farewell.set_fault(fault);
+                // Taken with the next poll: when it is written at once, actix does not close, but reports a failure.
+                ctx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Some((answer, _)) => answer,
+        };
+        let written = self.socket()?.poll_write(ctx, bytes);
+        if matches!(written, Poll::Ready(Ok(count)) if count == bytes.len()) {
+            self.connection.all_written();
+        }
         self.after_write(written, ctx)
     }
 
@@ -101,25 +136,41 @@ impl AsyncWrite for ClientStream {
         ctx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(ctx, buffers);
+        let written = self.socket()?.poll_write_vectored(ctx, buffers);
         self.after_write(written, ctx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.socket.is_write_vectored()
+        self.socket.as_ref().is_some_and(TcpStream::is_write_vectored)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(ctx)
+        // They were polled once more since, as actix does after every read: what they answered at once is written.
+        if self.connection.has_forsaken_requests() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        // From a connection that is over actix may never read again, and so not ask for how long it has been.
+        if self.connection.is_over()
+            && let Poll::Ready(overdue) = self.poll_overdue(ctx)
+        {
+            return Poll::Ready(Err(overdue));
+        }
+        self.socket()?.poll_flush(ctx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, ctx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(ctx)
+        if self.connection.farewell.is_due() {
+            return Poll::Ready(Ok(()));
+        }
+        self.socket()?.poll_shutdown(ctx)
     }
 }
 
 impl Drop for ClientStream {
     fn drop(&mut self) {
         self.connection.close();
+        if let Some(socket) = self.socket.take().filter(|_| self.write_blocked.is_none()) {
+            self.connection.farewell.take_over(socket);
+        }
     }
 }

@@ -25,7 +25,8 @@ pub const IMPATIENT: ClientPatience = ClientPatience { head: SHORT, idle: SHORT,
 pub fn listen(world: &World, patience: ClientPatience) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let options = DataPlaneOptions { workers: 1, drain: Duration::from_secs(1), patience };
+    let drain = Duration::from_secs(1);
+    let options = DataPlaneOptions { workers: 1, drain, patience, render_refusal: maas_proxy::refuse_at_edge };
     let proxy = world.proxy.clone();
     let app = move || App::new().default_service(proxy.data_plane());
     serve_data_plane(&world.process.lifecycle, "edge", listener, options, app).unwrap();
@@ -39,20 +40,20 @@ async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> Answer {
     connection.rest().await
 }
 
-struct Edge {
-    world: World,
-    address: SocketAddr,
+pub struct Edge {
+    pub world: World,
+    pub address: SocketAddr,
 }
 
 impl Edge {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let world = World::with_settings(|settings| settings.body_gap = HumanDuration::from_millis(100)).await;
         let address = listen(&world, IMPATIENT);
         Self { world, address }
     }
 
     /// The lines of a good request up to where its body is framed.
-    fn head(&self, target: &str, id: &str) -> String {
+    pub fn head(&self, target: &str, id: &str) -> String {
         let key = self.world.key.expose();
         format!(
             "POST {target} HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {key}\r\nx-request-id: {id}\r\n\

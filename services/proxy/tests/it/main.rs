@@ -16,6 +16,7 @@ mod http;
 mod ingest;
 mod instances;
 mod keys;
+mod malformed;
 mod messages;
 mod messages_failing;
 mod messages_upstream;
