@@ -15,6 +15,8 @@ pub enum JournalError {
     Folder { path: PathBuf, source: io::Error },
     #[error("`{path}` holds no instance id; restore it, or move the whole journal away")]
     InstanceId { path: PathBuf },
+    #[error("`{path}` is not a journal: it has no `instance` file")]
+    NoJournal { path: PathBuf },
     /// Nothing was written; encode it smaller.
     #[error("a record of {length} bytes exceeds the {MAX_RECORD_LENGTH} bytes of a journal record")]
     RecordTooLarge { length: usize },
@@ -29,6 +31,13 @@ pub enum JournalError {
     /// Stop admitting. A settlement that met this is kept in memory and written by the next flush that succeeds.
     #[error("the journal cannot be written")]
     Failed { source: io::Error },
+    /// A written record could not be made safe against the end of the machine. It is kept in memory and written again,
+    /// elsewhere, by the next flush.
+    #[error("the journal cannot be synced")]
+    NotSynced,
+    /// Segments that nobody needs any more stay for now.
+    #[error("the journal cannot be tidied")]
+    Untidy { source: io::Error },
     #[error("the segment `{segment}` cannot be read")]
     Unreadable { segment: String, source: io::Error },
     #[error("the segment `{segment}` has format version {version}, which a newer release wrote")]

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io,
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -14,22 +14,29 @@ use std::{
 use uuid::Uuid;
 
 use crate::{
-    JournalError,
-    storage::{FileStorage, sync_folder},
+    Durability, JournalError,
+    storage::{FileStorage, replace_file},
 };
+
+/// Holds the id of the installation.
+const INSTANCE: &str = "instance";
 
 /// Creates the folder if need be, locks it, and reads or makes its instance id.
 pub(crate) fn open_folder(path: &Path) -> Result<(FileStorage, Uuid), JournalError> {
     let unusable = |source| JournalError::Folder { path: path.to_owned(), source };
     fs::create_dir_all(path).map_err(unusable)?;
     let lock = take_lock(path)?;
-    let instance = match fs::read_to_string(path.join("instance")) {
-        Ok(text) => {
-            Uuid::try_parse(text.trim()).map_err(|_| JournalError::InstanceId { path: path.join("instance") })?
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create_instance(path).map_err(unusable)?,
-        Err(error) => return Err(unusable(error)),
+    let instance = match read_instance(path)? {
+        Some(instance) => instance,
+        None => create_instance(path).map_err(unusable)?,
     };
+    Ok((FileStorage::new(path.to_owned(), lock), instance))
+}
+
+/// Locks a folder that is a journal already; anything else is refused and left as it is.
+pub(crate) fn open_existing_folder(path: &Path) -> Result<(FileStorage, Uuid), JournalError> {
+    let instance = read_instance(path)?.ok_or_else(|| JournalError::NoJournal { path: path.to_owned() })?;
+    let lock = take_lock(path)?;
     Ok((FileStorage::new(path.to_owned(), lock), instance))
 }
 
@@ -45,14 +52,19 @@ fn take_lock(path: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// Written under another name and renamed, so that the file is either absent or whole.
+fn read_instance(path: &Path) -> Result<Option<Uuid>, JournalError> {
+    match fs::read_to_string(path.join(INSTANCE)) {
+        Ok(text) => match Uuid::try_parse(text.trim()) {
+            Ok(instance) => Ok(Some(instance)),
+            Err(_) => Err(JournalError::InstanceId { path: path.join(INSTANCE) }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(JournalError::Folder { path: path.to_owned(), source }),
+    }
+}
+
 fn create_instance(path: &Path) -> io::Result<Uuid> {
     let instance = Uuid::new_v4();
-    let partial = path.join("instance.partial");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
-    writeln!(file, "{instance}")?;
-    file.sync_all()?;
-    fs::rename(&partial, path.join("instance"))?;
-    sync_folder(path)?;
+    replace_file(path, INSTANCE, format!("{instance}\n").as_bytes(), Durability::Host)?;
     Ok(instance)
 }

@@ -1,7 +1,8 @@
-//! The journal as a whole: who writes, what is shipped, what may be deleted, whether there is room.
+//! The journal as a whole: who writes, what is shipped, how far it is committed, whether there is room.
 //!
-//! Guarantee: nothing is deleted that the caller's watermark does not cover. If the free space cannot be read,
-//! admission stops rather than going on blindly.
+//! Guarantee: nothing is deleted that the caller's watermark does not cover ([`crate::retention`]). If the free space
+//! cannot be read, admission stops rather than going on blindly. A boot that has heard of a newer one of its instance
+//! admits nothing any more: two processes that write for one instance would each miss what the other one knows.
 
 use std::{
     collections::BTreeMap,
@@ -10,14 +11,18 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use maas_events::SourceId;
+use maas_types::{EventId, Timestamp};
 use uuid::Uuid;
 
 use crate::{
     JournalError, JournalOptions, MAX_RECORD_LENGTH, Recovery, SettledRecord, SourceStatus, WorkerJournal,
-    folder::open_folder,
+    folder::{open_existing_folder, open_folder},
+    recovery::list_segments,
+    segment::SegmentName,
     source::{Source, SourceState},
     storage::Storage,
 };
@@ -42,38 +47,72 @@ pub struct JournalStats {
 pub(crate) struct Shared {
     pub storage: Arc<dyn Storage>,
     pub options: JournalOptions,
+    pub syncing: Syncing,
     pub instance: Uuid,
     boot: Uuid,
     sources: Mutex<BTreeMap<SourceId, Arc<Source>>>,
     space_low: AtomicBool,
-    failed_workers: AtomicUsize,
+    /// Why nothing is admitted: workers that cannot write, and a newer boot.
+    obstacles: AtomicUsize,
+    superseded: AtomicBool,
+    /// Every source that has something on disk is known.
+    pub is_recovered: AtomicBool,
+    /// As they are on disk, as far as this boot knows.
+    pub last_watermarks: Mutex<String>,
+}
+
+/// Who syncs with [`crate::Durability::Host`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Syncing {
+    /// A thread for each worker.
+    OnThread,
+    /// The test, when it says so.
+    #[cfg_attr(not(test), expect(dead_code, reason = "histories that can be repeated have no threads"))]
+    ByHand,
 }
 
 impl Journal {
     /// Takes the folder, creating it if need be. The journal can be written at once; what earlier boots left is the
     /// business of [`Recovery::scan`], which may run beside it.
     pub fn open(folder: &Path, options: JournalOptions) -> Result<(Self, Recovery), JournalError> {
-        let (storage, instance) = open_folder(folder)?;
+        Self::in_folder(folder, open_folder(folder)?, options)
+    }
+
+    /// The same for a folder that has to be a journal already.
+    pub fn open_existing(folder: &Path, options: JournalOptions) -> Result<(Self, Recovery), JournalError> {
+        Self::in_folder(folder, open_existing_folder(folder)?, options)
+    }
+
+    fn in_folder(
+        folder: &Path,
+        (storage, instance): (impl Storage, Uuid),
+        options: JournalOptions,
+    ) -> Result<(Self, Recovery), JournalError> {
         let unusable = |source| JournalError::Folder { path: folder.to_owned(), source };
-        Self::with_storage(Arc::new(storage), instance, options).map_err(unusable)
+        Self::with_storage(Arc::new(storage), instance, options, Syncing::OnThread).map_err(unusable)
     }
 
     pub(crate) fn with_storage(
         storage: Arc<dyn Storage>,
         instance: Uuid,
         options: JournalOptions,
+        syncing: Syncing,
     ) -> std::io::Result<(Self, Recovery)> {
+        let segments = list_segments(storage.as_ref())?;
         let shared = Arc::new(Shared {
+            boot: new_boot(&segments, options.clock.now()),
             options,
+            syncing,
             instance,
-            // Random: a counter on disk can roll back with its disk.
-            boot: Uuid::new_v4(),
             sources: Mutex::default(),
             space_low: AtomicBool::new(false),
-            failed_workers: AtomicUsize::new(0),
+            obstacles: AtomicUsize::new(0),
+            superseded: AtomicBool::new(false),
+            is_recovered: AtomicBool::new(false),
+            last_watermarks: Mutex::default(),
             storage,
         });
-        let recovery = Recovery::new(Arc::clone(&shared))?;
+        let recovery = Recovery::new(Arc::clone(&shared), segments);
         let journal = Self { shared };
         journal.refresh_free_space();
         Ok((journal, recovery))
@@ -94,10 +133,12 @@ impl Journal {
         if !self.shared.add_source(Arc::clone(&source)) {
             return Err(JournalError::WorkerTaken { worker });
         }
-        Ok(WorkerJournal::new(Arc::clone(&self.shared), source))
+        let journal = WorkerJournal::new(Arc::clone(&self.shared), source);
+        journal.inspect_err(|_| self.shared.drop_source(id))
     }
 
-    /// The sources that are known: this boot's workers, and those that recovery found.
+    /// The sources that are known: this boot's workers, and those that recovery found, also those that are kept for a
+    /// while after everything of them is committed.
     pub fn sources(&self) -> Vec<SourceId> {
         self.shared.sources().keys().copied().collect()
     }
@@ -106,8 +147,9 @@ impl Journal {
         self.shared.source(source).ok().map(|source| source.status())
     }
 
-    /// Up to `max` settled records in order, none of which was taken before; all of them are in the file. An answer can
-    /// be shorter than what waits, but it is empty only if nothing does. Blocks on disk reads after an overflow.
+    /// Up to `max` settled records in order, none of which was taken before; all of them are confirmed. An answer
+    /// can be shorter than what waits, but it is empty only if nothing does. Blocks on a short disk read after an
+    /// overflow.
     pub fn take_settled(&self, source: SourceId, max: usize) -> Result<Vec<SettledRecord>, JournalError> {
         self.shared.source(source)?.take_settled(max, self.shared.storage.as_ref())
     }
@@ -124,15 +166,33 @@ impl Journal {
         self.shared.source(source)?.settled_range(first, last, max, self.shared.storage.as_ref())
     }
 
-    /// Notes that every sequence up to `committed_through` is committed, and deletes the segments that nobody needs any
-    /// more. A sealed source of which nothing is left is gone afterwards. A watermark lower than before is taken as it
-    /// is: what is still on disk counts as uncommitted again.
-    pub fn forget(&self, source: SourceId, committed_through: u64) -> Result<(), JournalError> {
-        let nothing_left = self.shared.source(source)?.forget(committed_through, self.shared.storage.as_ref())?;
-        if nothing_left {
-            self.shared.sources().remove(&source);
-        }
+    /// Notes that every sequence up to `committed_through` is committed. A watermark lower than before is taken as it is:
+    /// what is still on disk counts as uncommitted again. Nothing is deleted before [`Self::tidy`].
+    pub fn note_committed(&self, source: SourceId, committed_through: u64) -> Result<(), JournalError> {
+        self.shared.source(source)?.note_committed(committed_through);
         Ok(())
+    }
+
+    /// Notes that the last word of a source was told; it can be forgotten once it is committed.
+    pub fn note_closed(&self, source: SourceId) -> Result<(), JournalError> {
+        self.shared.source(source)?.state().closed = true;
+        Ok(())
+    }
+
+    /// Whether this is of a boot of this instance that was begun after this one, elsewhere: on a copy of the folder, or
+    /// where the lock does not hold.
+    pub fn is_newer_boot(&self, source: SourceId) -> bool {
+        let is_timed = source.boot.get_version_num() == self.shared.boot.get_version_num();
+        source.instance == self.shared.instance && is_timed && source.boot > self.shared.boot
+    }
+
+    /// Admits nothing any more, for good; what is open is settled and shipped as ever. True the first time.
+    pub fn stop_admitting(&self) -> bool {
+        let is_first = !self.shared.superseded.swap(true, Ordering::Relaxed);
+        if is_first {
+            self.shared.note_obstacle(true);
+        }
+        is_first
     }
 
     /// False while the disk is nearly full or a write has failed. One atomic read or two.
@@ -140,20 +200,29 @@ impl Journal {
         self.shared.can_admit()
     }
 
-    /// Looks at the disk; to be called every second.
+    /// Looks at the free space; [`Self::tidy`] does it too.
     pub fn refresh_free_space(&self) {
-        let open: usize = self.shared.sources().values().map(|source| source.state().open.len()).sum();
-        let needed = self.shared.options.low_water_bytes.saturating_add((open * MAX_RECORD_LENGTH) as u64);
-        let low = match self.shared.storage.free_bytes() {
-            Ok(free) => free < needed,
-            Err(error) => {
+        let low = self.missing_space().map_or_else(
+            |error| {
                 tracing::error!(%error, "the free space of the journal cannot be read");
                 true
-            }
-        };
+            },
+            |missing| missing > 0,
+        );
         if self.shared.space_low.swap(low, Ordering::Relaxed) != low {
             tracing::warn!(journal.space_low = low, "the free space of the journal crossed its low-water mark");
         }
+    }
+
+    /// How many bytes the disk would have to have more, for the settlements of all that is open.
+    pub(crate) fn missing_space(&self) -> std::io::Result<u64> {
+        let open: usize = self.shared.sources().values().map(|source| source.state().open.len()).sum();
+        let needed = self.shared.options.low_water_bytes.saturating_add((open * MAX_RECORD_LENGTH) as u64);
+        Ok(needed.saturating_sub(self.shared.storage.free_bytes()?))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     pub fn stats(&self) -> JournalStats {
@@ -167,6 +236,14 @@ impl Journal {
         }
         stats
     }
+}
+
+/// Random, since a counter on disk can roll back with its disk; with the time in front, so that of two boots the newer one
+/// can be told, also if the clock went back between them.
+fn new_boot(earlier: &[SegmentName], now: Timestamp) -> Uuid {
+    let begun = |segment: &SegmentName| EventId::from_uuid(segment.boot).created_at();
+    let last = earlier.iter().map(begun).max().unwrap_or(Timestamp::EPOCH);
+    EventId::new_at(now.max(last.plus(Duration::from_millis(1)))).uuid()
 }
 
 impl Shared {
@@ -184,15 +261,24 @@ impl Shared {
         true
     }
 
-    pub fn can_admit(&self) -> bool {
-        !self.space_low.load(Ordering::Relaxed) && self.failed_workers.load(Ordering::Relaxed) == 0
+    pub fn all_sources(&self) -> Vec<Arc<Source>> {
+        self.sources().values().cloned().collect()
     }
 
-    pub fn note_worker_failed(&self, failed: bool) {
-        if failed {
-            self.failed_workers.fetch_add(1, Ordering::Relaxed);
+    pub fn drop_source(&self, source: SourceId) {
+        self.sources().remove(&source);
+    }
+
+    pub fn can_admit(&self) -> bool {
+        !self.space_low.load(Ordering::Relaxed) && self.obstacles.load(Ordering::Relaxed) == 0
+    }
+
+    /// Each obstacle that is noted has to be taken back by whoever noted it.
+    pub fn note_obstacle(&self, is_there: bool) {
+        if is_there {
+            self.obstacles.fetch_add(1, Ordering::Relaxed);
         } else {
-            self.failed_workers.fetch_sub(1, Ordering::Relaxed);
+            self.obstacles.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     Flush::{Later, Now},
     Journal, JournalError, JournalOptions, MAX_RECORD_LENGTH, RecoveredSource, WorkerJournal,
+    journal::Syncing,
     simulated::{Fault, SimulatedStorage},
 };
 
@@ -21,11 +22,13 @@ fn disk() -> SimulatedStorage {
 }
 
 fn options() -> JournalOptions {
-    JournalOptions { segment_bytes: 400, ready_records: 4, ..JournalOptions::default() }
+    let retention = Duration::ZERO;
+    JournalOptions { segment_bytes: 400, ready_records: 4, retention, ..JournalOptions::default() }
 }
 
 fn open(disk: &SimulatedStorage) -> (Journal, Vec<RecoveredSource>) {
-    let (journal, recovery) = Journal::with_storage(Arc::new(disk.clone()), INSTANCE, options()).unwrap();
+    let (journal, recovery) =
+        Journal::with_storage(Arc::new(disk.clone()), INSTANCE, options(), Syncing::ByHand).unwrap();
     let recovered = recovery.scan().unwrap();
     (journal, recovered)
 }
@@ -52,6 +55,18 @@ fn crash(disk: &SimulatedStorage, worker: WorkerJournal) {
     disk.fail_next_append(Fault { written: 0, kind: io::ErrorKind::Other, fatal: true });
     drop(worker);
     disk.restart();
+}
+
+/// The watermark, and what may go under it.
+fn commit(journal: &Journal, source: maas_events::SourceId, committed_through: u64) {
+    journal.note_committed(source, committed_through).unwrap();
+    journal.tidy().unwrap();
+}
+
+/// The same for a source that has said its last word.
+fn commit_and_close(journal: &Journal, source: maas_events::SourceId, committed_through: u64) {
+    journal.note_closed(source).unwrap();
+    commit(journal, source, committed_through);
 }
 
 fn sequences(journal: &Journal, source: maas_events::SourceId, max: usize) -> Vec<u64> {
@@ -99,21 +114,21 @@ fn segments_go_under_the_watermark_and_not_before() {
     record_requests(&mut worker, 30);
     let before = disk.files().len();
     assert!(before > 3);
-    journal.forget(worker.source_id(), 0).unwrap();
+    commit(&journal, worker.source_id(), 0);
     assert_eq!(disk.files().len(), before);
-    journal.forget(worker.source_id(), 15).unwrap();
+    commit(&journal, worker.source_id(), 15);
     assert!(disk.files().len() < before && disk.files().len() > 1);
     assert_eq!(journal.settled_range(worker.source_id(), 16, 30, 100).unwrap().len(), 15);
     assert_eq!(journal.settled_range(worker.source_id(), 1, 5, 100).unwrap(), []);
     let retained = journal.settled_range(worker.source_id(), 1, 30, 2).unwrap();
     assert!(retained.len() == 2 && retained[0].sequence > 5, "what is forgotten is passed over");
     assert_eq!(journal.stats().events, 15);
-    journal.forget(worker.source_id(), 30).unwrap();
+    commit(&journal, worker.source_id(), 30);
     assert_eq!(disk.files().len(), 1, "the segment that is written to stays");
 
     let source = worker.source_id();
     drop(worker);
-    journal.forget(source, 30).unwrap();
+    commit_and_close(&journal, source, 30);
     assert!(disk.files().is_empty() && journal.sources().is_empty());
 }
 
@@ -126,10 +141,10 @@ fn an_open_admission_keeps_its_segment_and_all_later_ones() {
     worker.admit(long_stream, b"", Now).unwrap();
     record_requests(&mut worker, 30);
     let before = disk.files().len();
-    journal.forget(worker.source_id(), 30).unwrap();
+    commit(&journal, worker.source_id(), 30);
     assert_eq!(disk.files().len(), before);
     worker.settle(long_stream, |_| "", Now).unwrap();
-    journal.forget(worker.source_id(), 31).unwrap();
+    commit(&journal, worker.source_id(), 31);
     assert_eq!(disk.files().len(), 1);
 }
 
@@ -163,7 +178,7 @@ fn an_interrupted_request_is_reported_until_it_is_settled_anywhere() {
     let (journal, recovered) = open(&disk);
     assert!(recovered.iter().all(|source| source.interrupted.is_empty()));
     assert_eq!(sequences(&journal, old, 10), [1]);
-    journal.forget(old, 1).unwrap();
+    commit_and_close(&journal, old, 1);
     assert!(!journal.sources().contains(&old));
 }
 
@@ -289,15 +304,15 @@ fn too_large_a_settlement_uses_up_no_sequence() {
 fn gauges_tell_the_oldest_uncommitted_settlement_and_the_oldest_open_admission() {
     let clock = Arc::new(FixedClock::at(Timestamp::from_unix_ms(1_000)));
     let options = JournalOptions { clock: Arc::clone(&clock) as _, ..options() };
-    let (journal, _) = Journal::with_storage(Arc::new(disk()), INSTANCE, options).unwrap();
+    let (journal, _) = Journal::with_storage(Arc::new(disk()), INSTANCE, options, Syncing::ByHand).unwrap();
     let mut worker = journal.worker(3).unwrap();
     record_request(&mut worker);
     clock.advance(Duration::from_secs(1));
     record_request(&mut worker);
     assert_eq!((journal.stats().events, journal.stats().oldest_unix_ms), (2, Some(1_000)));
-    journal.forget(worker.source_id(), 1).unwrap();
+    commit(&journal, worker.source_id(), 1);
     assert_eq!((journal.stats().events, journal.stats().oldest_unix_ms), (1, Some(2_000)));
-    journal.forget(worker.source_id(), 2).unwrap();
+    commit(&journal, worker.source_id(), 2);
     assert_eq!((journal.stats().events, journal.stats().oldest_unix_ms), (0, None));
     assert!(journal.stats().bytes > 0);
 
@@ -350,7 +365,7 @@ fn files_survive_a_restart_with_a_torn_tail_and_damage() {
     for request in &recovered[0].interrupted {
         worker.settle_interrupted(source, request.event_id, |_| "interrupted", Now).unwrap();
     }
-    journal.forget(source, 11).unwrap();
+    commit_and_close(&journal, source, 11);
     assert_eq!(journal.sources(), [worker.source_id()]);
     assert!(names.iter().all(|path| !path.exists()));
 }

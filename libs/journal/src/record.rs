@@ -89,8 +89,19 @@ pub(crate) fn decode(bytes: &[u8], seed: u32) -> Option<(RecordView<'_>, usize)>
     Some((RecordView { kind, event_id, sequence, payload }, FRAME_LENGTH + body_length))
 }
 
-/// True if `bytes` can be the first part of a record whose rest was never written.
+/// True if `bytes` can be the first part of a record whose rest was never written. A machine that ends may leave a file
+/// that was made longer already and whose last bytes, never written, are zeros.
 pub(crate) fn is_torn(bytes: &[u8]) -> bool {
+    is_cut_short(bytes) || is_cut_short(written_part(bytes))
+}
+
+/// Without the zeros at its end.
+pub(crate) fn written_part(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    &bytes[..end]
+}
+
+fn is_cut_short(bytes: &[u8]) -> bool {
     bytes.len() < 4 || declared_body_length(bytes).is_some_and(|length| FRAME_LENGTH + length > bytes.len())
 }
 

@@ -1,32 +1,37 @@
 //! What earlier boots left behind.
 //!
-//! Guarantees: every settled record that is still readable can be shipped under its old source and sequence, each
-//! sequence once. A request counts as interrupted only if no segment at all settles it, so that a crash between
-//! settling it in a new boot and deleting the old segment makes no second outcome of it. A damaged segment is copied to
-//! quarantine, what is intact in it is used, and what is missing is named.
+//! Guarantees: every settled record that is still readable and not known to be committed is shipped under its old source
+//! and sequence, each sequence once. A request counts as interrupted only if no segment at all settles it, so that a
+//! crash between settling it in a new boot and deleting the old segment makes no second outcome of it. A damaged segment
+//! is copied to quarantine, what is intact in it is used, and what is missing is named.
 //!
 //! If a segment cannot be read or has a newer format, the scan fails and changes nothing; the files stay. Segments are
-//! read one at a time; memory holds the open requests, the ids that were settled for another source, and those that
-//! the last segment settled.
+//! read one at a time, and those that nobody needs any more ([`crate::watermarks`]) not beyond their header; memory
+//! holds the open requests, and the ids that were settled for another source or may be repeated.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     io,
     ops::RangeInclusive,
-    sync::Arc,
+    sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-use bytes::Bytes;
 use maas_events::SourceId;
-use maas_types::{EventId, Timestamp};
+use maas_types::EventId;
 
 use crate::{
-    JournalError, RecordKind,
+    Durability, JournalError,
     journal::Shared,
-    record::{RecordView, checksum_seed},
-    segment::{HeaderState, Scanned, SegmentName, SegmentScan, read_header},
-    source::{OpenRequest, SegmentInfo, Source, SourceState},
+    record::checksum_seed,
+    scan::{InterruptedRequest, SourceScan},
+    segment::{HEADER_LENGTH, HeaderState, Scanned, SegmentName, SegmentScan, read_header},
+    source::Source,
+    storage::Storage,
+    watermarks::{self, Watermarks},
 };
+
+/// Live traffic goes first: so many records take less than a millisecond.
+const RECORDS_BETWEEN_YIELDS: usize = 1_024;
 
 /// The segments that were there when the journal was opened.
 pub struct Recovery {
@@ -35,8 +40,7 @@ pub struct Recovery {
 }
 
 /// One source of an earlier boot. Its settled records are shipped like those of a live one, with
-/// [`crate::Journal::take_settled`], and [`crate::Journal::forget`] deletes it once they are committed and its
-/// interrupted requests are settled.
+/// [`crate::Journal::take_settled`]; it is kept until they are committed and its interrupted requests are settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveredSource {
     pub source: SourceId,
@@ -52,41 +56,10 @@ pub struct RecoveredSource {
     pub torn_tails: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InterruptedRequest {
-    pub event_id: EventId,
-    /// The payload of its `ADMIT`.
-    pub admission: Bytes,
-    /// The payload of its last `PROGRESS`.
-    pub progress: Option<Bytes>,
-}
-
-/// What has been read of one source so far.
-struct SourceScan {
-    recovered: RecoveredSource,
-    segments: Vec<SegmentInfo>,
-    first_sequence: Option<u64>,
-    open: HashMap<EventId, (u32, InterruptedRequest)>,
-    /// What the last segments settled and the next may repeat, if a write failed between them: an admission among it
-    /// is a copy, even if the copy of its settlement was cut off.
-    repeatable: HashMap<EventId, u64>,
-    oldest_settled: Option<Timestamp>,
-}
-
 impl Recovery {
-    pub(crate) fn new(shared: Arc<Shared>) -> io::Result<Self> {
-        let names = shared.storage.list_segments()?;
-        let mut segments = Vec::with_capacity(names.len());
-        for name in names {
-            match name.parse() {
-                Ok(segment) => segments.push(segment),
-                Err(()) => {
-                    tracing::error!(journal.segment = %name, "a file in the journal is no segment and is left alone")
-                }
-            }
-        }
-        segments.sort_unstable();
-        Ok(Self { shared, segments })
+    pub(crate) fn new(shared: Arc<Shared>, segments: Vec<SegmentName>) -> Self {
+        shared.is_recovered.store(segments.is_empty(), Ordering::Release);
+        Self { shared, segments }
     }
 
     pub fn segment_count(&self) -> usize {
@@ -94,169 +67,199 @@ impl Recovery {
     }
 
     /// Reads all of it (blocking) and makes the old sources known to the journal. One that has nothing to ship and
-    /// nothing interrupted is deleted at once and not reported, unless something of it was damaged.
+    /// nothing interrupted is not reported, unless something of it was damaged.
     pub fn scan(self) -> Result<Vec<RecoveredSource>, JournalError> {
-        let mut scans: BTreeMap<SourceId, SourceScan> = BTreeMap::new();
-        let mut settled_elsewhere = HashSet::new();
-        for name in &self.segments {
-            self.scan_segment(*name, &mut scans, &mut settled_elsewhere)?;
-        }
-        let mut recovered = Vec::with_capacity(scans.len());
-        for mut scan in scans.into_values() {
-            scan.open.retain(|event_id, _| !settled_elsewhere.contains(event_id));
-            recovered.extend(self.register(scan)?);
-        }
+        let storage = self.shared.storage.as_ref();
+        let marks = read_watermarks(storage);
+        let mut damaged = Vec::new();
+        let scans = scan_segments(&self.segments, self.shared.instance, &marks, storage, &mut damaged)?;
+        self.sync_what_is_there(&marks)?;
+        damaged.iter().for_each(|segment| quarantine(segment, storage));
+        // Only now: a scan that failed has left no trace.
+        *self.shared.last_watermarks.lock().unwrap_or_else(PoisonError::into_inner) = watermarks::encode(&marks);
+        let recovered = scans.into_iter().filter_map(|scan| self.register(scan)).collect();
+        self.shared.is_recovered.store(true, Ordering::Release);
         Ok(recovered)
     }
 
-    fn scan_segment(
-        &self,
-        name: SegmentName,
-        scans: &mut BTreeMap<SourceId, SourceScan>,
-        settled_elsewhere: &mut HashSet<EventId>,
-    ) -> Result<(), JournalError> {
-        let segment = name.to_string();
-        let bytes = self.shared.storage.read(&segment);
-        let bytes = bytes.map_err(|source| JournalError::Unreadable { segment: segment.clone(), source })?;
-        let named = SourceId { instance: self.shared.instance, boot: name.boot, worker: name.worker };
-        let (source, first_sequence, mut damage) = match read_header(&bytes) {
-            HeaderState::Intact(header) => (header.source, Some(header.first_sequence), None),
-            HeaderState::Torn => (named, None, None),
-            HeaderState::Damaged => (named, None, Some(0..crate::segment::HEADER_LENGTH)),
-            HeaderState::UnknownVersion(version) => return Err(JournalError::UnknownFormat { segment, version }),
-        };
-        let scan = scans.entry(source).or_insert_with(|| SourceScan::new(source));
-        scan.begin_segment(name, bytes.len(), first_sequence);
-        for scanned in SegmentScan::new(&bytes, checksum_seed(source)) {
-            match scanned {
-                Scanned::Record(record) => scan.note_record(name.number, &record, settled_elsewhere),
-                Scanned::Torn(_) => scan.recovered.torn_tails += 1,
-                Scanned::Damaged(range) => {
-                    tracing::error!(journal.segment = %segment, from = range.start, to = range.end, "a part of the journal is damaged");
-                    damage.get_or_insert(range);
-                }
-            }
+    /// With [`Durability::Host`] nothing is shipped that the end of the machine could still take back: a process that was
+    /// killed has left records that are in the file and not on the disk.
+    fn sync_what_is_there(&self, marks: &Watermarks) -> Result<(), JournalError> {
+        if self.shared.options.durability == Durability::Process {
+            return Ok(());
         }
-        if damage.is_some() {
-            scan.recovered.damaged_segments += 1;
-            self.quarantine(&segment);
+        for name in &self.segments {
+            let source = SourceId { instance: self.shared.instance, boot: name.boot, worker: name.worker };
+            if marks.get(&source).is_some_and(|mark| name.number <= mark.unneeded_through) {
+                continue;
+            }
+            let segment = name.to_string();
+            let synced = self.shared.storage.sync(&segment);
+            synced.map_err(|source| JournalError::Unreadable { segment, source })?;
         }
         Ok(())
     }
 
-    /// Without the copy the evidence lasts until the segment is forgotten; that is no reason to keep usage back.
-    fn quarantine(&self, segment: &str) {
-        match self.shared.storage.quarantine(segment) {
-            Ok(()) => tracing::error!(journal.segment = segment, "a damaged segment was copied to quarantine"),
-            Err(error) => {
-                tracing::error!(journal.segment = segment, %error, "a damaged segment could not be copied to quarantine")
-            }
-        }
-    }
-
-    fn register(&self, scan: SourceScan) -> Result<Option<RecoveredSource>, JournalError> {
-        let (source, recovered) = scan.finish();
-        let id = source.id;
-        let idle = source.state().uncommitted() == 0 && recovered.interrupted.is_empty();
-        if idle {
-            source.forget(recovered.last_sequence, self.shared.storage.as_ref())?;
-        } else {
-            self.shared.add_source(Arc::new(source));
-        }
+    fn register(&self, scan: SourceScan) -> Option<RecoveredSource> {
+        let mut recovered = RecoveredSource {
+            source: scan.source,
+            last_sequence: 0,
+            interrupted: Vec::new(),
+            missing: scan.missing.clone(),
+            damaged_segments: scan.damaged_segments,
+            torn_tails: scan.torn_tails,
+        };
+        let id = scan.source;
+        let (state, first_to_ship, interrupted) = scan.finish();
+        recovered.interrupted = interrupted;
+        recovered.last_sequence = state.last_sequence;
         for missing in &recovered.missing {
             tracing::error!(source = %id, from = missing.start(), to = missing.end(), "settled usage records are missing in the journal");
         }
+        let idle = state.uncommitted() == 0 && recovered.interrupted.is_empty();
+        self.shared.add_source(Arc::new(Source::new(id, first_to_ship, state)));
         let nothing_to_say = idle && recovered.missing.is_empty() && recovered.damaged_segments == 0;
-        Ok((!nothing_to_say).then_some(recovered))
+        (!nothing_to_say).then_some(recovered)
     }
 }
 
-impl SourceScan {
-    fn new(source: SourceId) -> Self {
-        let recovered = RecoveredSource {
-            source,
-            last_sequence: 0,
-            interrupted: Vec::new(),
-            missing: Vec::new(),
-            damaged_segments: 0,
-            torn_tails: 0,
+/// The segments by source and age.
+pub(crate) fn list_segments(storage: &dyn Storage) -> io::Result<Vec<SegmentName>> {
+    let names = storage.list_segments()?;
+    let mut segments = Vec::with_capacity(names.len());
+    for name in names {
+        match name.parse() {
+            Ok(segment) => segments.push(segment),
+            Err(()) => {
+                tracing::error!(journal.segment = %name, "a file in the journal is no segment and is left alone")
+            }
+        }
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// None if they cannot be read: everything is read and shipped again then, and found to be booked.
+pub(crate) fn read_watermarks(storage: &dyn Storage) -> Watermarks {
+    match storage.read_watermarks() {
+        Ok(None) => Watermarks::new(),
+        Ok(Some(content)) => watermarks::decode(&content).unwrap_or_else(|| {
+            tracing::error!("the watermarks of the journal are damaged; what is on disk is shipped again");
+            Watermarks::new()
+        }),
+        Err(error) => {
+            tracing::error!(%error, "the watermarks of the journal cannot be read; what is on disk is shipped again");
+            Watermarks::new()
+        }
+    }
+}
+
+/// Reads the segments; those in which something was damaged are named in `damaged`.
+pub(crate) fn scan_segments(
+    segments: &[SegmentName],
+    instance: uuid::Uuid,
+    marks: &Watermarks,
+    storage: &dyn Storage,
+    damaged: &mut Vec<String>,
+) -> Result<Vec<SourceScan>, JournalError> {
+    let mut scans: BTreeMap<SourceId, SourceScan> = BTreeMap::new();
+    for name in segments {
+        let named = SourceId { instance, boot: name.boot, worker: name.worker };
+        let unneeded_through = marks.get(&named).map_or(0, |mark| mark.unneeded_through);
+        let bytes = SegmentBytes::read(*name, name.number <= unneeded_through, storage)?;
+        let (source, first_sequence, header_damaged) = match read_header(&bytes.content) {
+            HeaderState::Intact(header) => (header.source, Some(header.first_sequence), false),
+            HeaderState::Torn => (named, None, false),
+            HeaderState::Damaged => (named, None, true),
+            HeaderState::UnknownVersion(version) => {
+                return Err(JournalError::UnknownFormat { segment: name.to_string(), version });
+            }
         };
-        Self {
-            recovered,
-            segments: Vec::new(),
-            first_sequence: None,
-            open: HashMap::new(),
-            repeatable: HashMap::new(),
-            oldest_settled: None,
+        let mark = || marks.get(&source).cloned().unwrap_or_default();
+        let scan = scans.entry(source).or_insert_with(|| SourceScan::new(source, mark()));
+        if bytes.is_header_only {
+            scan.skip_segment(*name, bytes.facts, first_sequence);
+            continue;
+        }
+        scan.begin_segment(*name, bytes.facts, first_sequence);
+        if scan_records(scan, name, &bytes.content) || header_damaged {
+            scan.damaged_segments += 1;
+            damaged.push(name.to_string());
         }
     }
+    let mut scans: Vec<_> = scans.into_values().collect();
+    end_what_others_settled(&mut scans);
+    Ok(scans)
+}
 
-    fn begin_segment(&mut self, name: SegmentName, length: usize, first_sequence: Option<u64>) {
-        self.segments.push(SegmentInfo { name, bytes: length as u64, last_sequence: None });
-        if let Some(first) = first_sequence {
-            self.expect_next(first);
-            self.repeatable.retain(|_, sequence| *sequence >= first);
-        }
+struct SegmentBytes {
+    content: Vec<u8>,
+    facts: crate::storage::FileFacts,
+    is_header_only: bool,
+}
+
+impl SegmentBytes {
+    fn read(name: SegmentName, is_header_only: bool, storage: &dyn Storage) -> Result<Self, JournalError> {
+        let segment = name.to_string();
+        let most = if is_header_only { HEADER_LENGTH } else { usize::MAX };
+        let read = storage.facts(&segment).and_then(|facts| Ok((facts, storage.read(&segment, 0, most)?)));
+        let (facts, content) = read.map_err(|source| JournalError::Unreadable { segment, source })?;
+        Ok(Self { content, facts, is_header_only })
     }
+}
 
-    fn note_record(&mut self, segment: u32, record: &RecordView<'_>, settled_elsewhere: &mut HashSet<EventId>) {
-        let event_id = record.event_id;
-        match record.kind {
-            RecordKind::Admit if self.repeatable.contains_key(&event_id) => {}
-            RecordKind::Admit => {
-                let admission = Bytes::copy_from_slice(record.payload);
-                let request = InterruptedRequest { event_id, admission, progress: None };
-                self.open.entry(event_id).or_insert((segment, request));
+/// True if something in the segment is damaged.
+fn scan_records(scan: &mut SourceScan, name: &SegmentName, bytes: &[u8]) -> bool {
+    let mut is_damaged = false;
+    for (count, scanned) in SegmentScan::new(bytes, checksum_seed(scan.source)).enumerate() {
+        if count % RECORDS_BETWEEN_YIELDS == 0 {
+            std::thread::yield_now();
+        }
+        match scanned {
+            Scanned::Record(record) => scan.note_record(name.number, &record),
+            Scanned::Torn(range) => {
+                tracing::info!(journal.segment = %name, from = range.start, to = range.end, "the last write to a segment was cut short");
+                scan.torn_tails += 1;
             }
-            RecordKind::Progress => {
-                if let Some((_, request)) = self.open.get_mut(&event_id) {
-                    request.progress = Some(Bytes::copy_from_slice(record.payload));
-                }
-            }
-            RecordKind::Settle => {
-                let repeated = self.repeatable.insert(event_id, record.sequence).is_some();
-                if self.open.remove(&event_id).is_none() && !repeated {
-                    settled_elsewhere.insert(event_id);
-                }
-                self.note_sequence(record.sequence, event_id);
+            Scanned::Damaged(range) => {
+                tracing::error!(journal.segment = %name, from = range.start, to = range.end, "a part of the journal is damaged");
+                is_damaged = true;
             }
         }
     }
+    is_damaged
+}
 
-    fn note_sequence(&mut self, sequence: u64, event_id: EventId) {
-        self.expect_next(sequence);
-        self.recovered.last_sequence = self.recovered.last_sequence.max(sequence);
-        self.oldest_settled = self.oldest_settled.into_iter().chain([event_id.created_at()]).min();
-        if let Some(segment) = self.segments.last_mut() {
-            segment.last_sequence = segment.last_sequence.max(Some(sequence));
+/// A later boot settles what an earlier one left open.
+fn end_what_others_settled(scans: &mut [SourceScan]) {
+    let mut settlers: HashMap<EventId, usize> = HashMap::new();
+    for (index, scan) in scans.iter().enumerate() {
+        settlers.extend(scan.settled_for_others.iter().map(|event_id| (*event_id, index)));
+    }
+    let mut needed: Vec<(usize, SourceId)> = Vec::new();
+    for scan in scans.iter_mut() {
+        let admitted_by = scan.source;
+        scan.open.retain(|event_id, _| match settlers.get(event_id) {
+            Some(settler) => {
+                needed.push((*settler, admitted_by));
+                false
+            }
+            None => true,
+        });
+    }
+    for (settler, admitted_by) in needed {
+        if let Some(settler) = scans.get_mut(settler) {
+            settler.settles_for.insert(admitted_by);
         }
     }
+}
 
-    /// Notes a gap if `sequence` is further than one behind the last. The first sequence that is heard of starts the
-    /// count: what was before it has been forgotten.
-    fn expect_next(&mut self, sequence: u64) {
-        if self.first_sequence.is_none() {
-            self.first_sequence = Some(sequence);
-            self.recovered.last_sequence = sequence.saturating_sub(1);
+/// Without the copy the evidence lasts until the segment is deleted; that is no reason to keep usage back.
+fn quarantine(segment: &str, storage: &dyn Storage) {
+    match storage.quarantine(segment) {
+        Ok(()) => tracing::error!(journal.segment = segment, "a damaged segment was copied to quarantine"),
+        Err(error) => {
+            tracing::error!(journal.segment = segment, %error, "a damaged segment could not be copied to quarantine")
         }
-        let expected = self.recovered.last_sequence + 1;
-        if sequence > expected {
-            self.recovered.missing.push(expected..=sequence - 1);
-            self.recovered.last_sequence = sequence - 1;
-        }
-    }
-
-    fn finish(mut self) -> (Source, RecoveredSource) {
-        let first_sequence = self.first_sequence.unwrap_or(1);
-        let mut state = SourceState::new(self.recovered.last_sequence, true);
-        state.committed_through = first_sequence.saturating_sub(1);
-        state.segments = self.segments.into();
-        state.ages.extend(self.oldest_settled.map(|oldest| (first_sequence, oldest)));
-        for (event_id, (segment, request)) in self.open {
-            state.open.insert(event_id, OpenRequest { segment, settling: false });
-            self.recovered.interrupted.push(request);
-        }
-        self.recovered.interrupted.sort_unstable_by_key(|request| request.event_id);
-        (Source::new(self.recovered.source, first_sequence, state), self.recovered)
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct SegmentHeader {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum HeaderState {
     Intact(SegmentHeader),
-    /// Shorter than a header: the process ended while it was written.
+    /// Shorter than a header: the process, or the machine, ended while it was written.
     Torn,
     Damaged,
     UnknownVersion(u16),
@@ -106,6 +106,8 @@ pub(crate) fn read_header(bytes: &[u8]) -> HeaderState {
             FORMAT_VERSION => HeaderState::Intact(header),
             version => HeaderState::UnknownVersion(version),
         },
+        // Made longer, and never written.
+        _ if record::written_part(bytes).len() < HEADER_LENGTH => HeaderState::Torn,
         _ => HeaderState::Damaged,
     }
 }
@@ -120,14 +122,6 @@ pub(crate) struct SegmentScan<'a> {
 impl<'a> SegmentScan<'a> {
     pub fn new(bytes: &'a [u8], seed: u32) -> Self {
         Self { bytes, offset: HEADER_LENGTH.min(bytes.len()), seed }
-    }
-
-    /// The records alone, for a reader that has no use for what lies between them.
-    pub fn records(self) -> impl Iterator<Item = RecordView<'a>> {
-        self.filter_map(|scanned| match scanned {
-            Scanned::Record(record) => Some(record),
-            Scanned::Torn(_) | Scanned::Damaged(_) => None,
-        })
     }
 }
 

@@ -1,14 +1,19 @@
-//! A disk for tests that keeps files in memory and fails on demand.
+//! A disk for tests that keeps files in memory, fails on demand, and forgets what was not synced when the machine ends.
 
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
 };
 
-use crate::storage::{SegmentFile, Storage};
+use maas_types::Timestamp;
+
+use crate::{
+    Durability,
+    storage::{FileFacts, SegmentFile, Storage},
+};
 
 /// How the next append goes wrong.
 #[derive(Debug, Clone, Copy)]
@@ -20,11 +25,33 @@ pub struct Fault {
     pub fatal: bool,
 }
 
+/// What else can go wrong, once each time it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    List,
+    Create,
+    Read,
+    Sync,
+    Remove,
+    ReadWatermarks,
+    WriteWatermarks,
+}
+
+#[derive(Default, Clone)]
+struct File {
+    content: Vec<u8>,
+    /// So many bytes survive the machine.
+    synced: usize,
+}
+
 #[derive(Default)]
 struct Disk {
-    files: BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, File>,
     quarantined: BTreeMap<String, Vec<u8>>,
+    watermarks: Option<Vec<u8>>,
+    synced_watermarks: Option<Vec<u8>>,
     fault: Option<Fault>,
+    failing: BTreeSet<Operation>,
     dead: bool,
     refuses_files: bool,
     free: u64,
@@ -49,6 +76,10 @@ impl SimulatedStorage {
         self.0.lock().unwrap().fault = Some(fault);
     }
 
+    pub fn fail_next(&self, operation: Operation) {
+        self.0.lock().unwrap().failing.insert(operation);
+    }
+
     pub fn refuse_new_files(&self, refuse: bool) {
         self.0.lock().unwrap().refuses_files = refuse;
     }
@@ -58,6 +89,25 @@ impl SimulatedStorage {
         let mut disk = self.0.lock().unwrap();
         disk.dead = false;
         disk.fault = None;
+        disk.failing.clear();
+    }
+
+    /// The machine ends: of what was not synced, `keep` says how much is left of each file, and whether the rest is there
+    /// as zeros.
+    pub fn forget_unsynced(&self, mut keep: impl FnMut(usize) -> (usize, bool)) {
+        let mut disk = self.0.lock().unwrap();
+        for file in disk.files.values_mut() {
+            let (kept, as_zeros) = keep(file.content.len() - file.synced);
+            let end = file.content.len();
+            file.content.truncate(file.synced + kept);
+            if as_zeros {
+                file.content.resize(end, 0);
+            }
+            file.synced = file.content.len();
+        }
+        if keep(1).0 == 0 {
+            disk.watermarks = disk.synced_watermarks.clone();
+        }
     }
 
     pub fn files(&self) -> Vec<String> {
@@ -69,7 +119,35 @@ impl SimulatedStorage {
     }
 
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
-        change(self.0.lock().unwrap().files.get_mut(name).unwrap());
+        change(&mut self.0.lock().unwrap().files.get_mut(name).unwrap().content);
+    }
+
+    pub fn lose_watermarks(&self) {
+        self.0.lock().unwrap().watermarks = None;
+    }
+}
+
+impl Disk {
+    fn attempt(&mut self, operation: Operation) -> io::Result<()> {
+        if self.dead {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.failing.remove(&operation) { Err(io::Error::other("the disk fails")) } else { Ok(()) }
+    }
+
+    fn file(&mut self, name: &str) -> io::Result<&mut File> {
+        self.files.get_mut(name).ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    /// A system may drop what it could not write.
+    fn sync(&mut self, name: &str) -> io::Result<()> {
+        let attempted = self.attempt(Operation::Sync);
+        let file = self.file(name)?;
+        match attempted {
+            Ok(()) => file.synced = file.content.len(),
+            Err(_) => file.content.truncate(file.synced),
+        }
+        attempted
     }
 }
 
@@ -80,48 +158,86 @@ struct SimulatedFile {
 
 impl Storage for SimulatedStorage {
     fn list_segments(&self) -> io::Result<Vec<String>> {
+        self.0.lock().unwrap().attempt(Operation::List)?;
         Ok(self.files())
     }
 
-    fn create(&self, name: &str) -> io::Result<Box<dyn SegmentFile>> {
+    fn create(&self, name: &str) -> io::Result<Arc<dyn SegmentFile>> {
         let mut disk = self.0.lock().unwrap();
-        if disk.dead || disk.refuses_files {
+        disk.attempt(Operation::Create)?;
+        if disk.refuses_files {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let previous = disk.files.insert(name.to_owned(), Vec::new());
+        let previous = disk.files.insert(name.to_owned(), File::default());
         assert!(previous.is_none(), "a segment was created twice");
-        Ok(Box::new(SimulatedFile { disk: self.clone(), name: name.to_owned() }))
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), name: name.to_owned() }))
     }
 
-    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        self.0.lock().unwrap().files.get(name).cloned().ok_or(io::ErrorKind::NotFound.into())
+    fn facts(&self, name: &str) -> io::Result<FileFacts> {
+        let length = self.0.lock().unwrap().file(name)?.content.len() as u64;
+        Ok(FileFacts { length, written_at: Timestamp::from_unix_ms(1_700_000_000_000) })
+    }
+
+    fn read(&self, name: &str, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+        let mut disk = self.0.lock().unwrap();
+        disk.attempt(Operation::Read)?;
+        let content = &disk.file(name)?.content;
+        let start = content.len().min(usize::try_from(offset).unwrap());
+        let end = content.len().min(start.saturating_add(most));
+        Ok(content[start..end].to_vec())
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        self.0.lock().unwrap().sync(name)
     }
 
     fn quarantine(&self, name: &str) -> io::Result<()> {
-        let content = self.read(name)?;
-        self.0.lock().unwrap().quarantined.insert(name.to_owned(), content);
+        let mut disk = self.0.lock().unwrap();
+        let content = disk.file(name)?.content.clone();
+        disk.quarantined.insert(name.to_owned(), content);
         Ok(())
     }
 
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.0.lock().unwrap().files.remove(name);
+    fn remove(&self, names: &[String]) -> io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        // Fails in the middle: some are gone.
+        let (first, rest) = names.split_at(names.len() / 2);
+        first.iter().for_each(|name| drop(disk.files.remove(name)));
+        disk.attempt(Operation::Remove)?;
+        rest.iter().for_each(|name| drop(disk.files.remove(name)));
         Ok(())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
         Ok(self.0.lock().unwrap().free)
     }
+
+    fn read_watermarks(&self) -> io::Result<Option<Vec<u8>>> {
+        let mut disk = self.0.lock().unwrap();
+        disk.attempt(Operation::ReadWatermarks)?;
+        Ok(disk.watermarks.clone())
+    }
+
+    fn write_watermarks(&self, content: &[u8], durability: Durability) -> io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        disk.attempt(Operation::WriteWatermarks)?;
+        disk.watermarks = Some(content.to_vec());
+        if durability == Durability::Host {
+            disk.synced_watermarks = disk.watermarks.clone();
+        }
+        Ok(())
+    }
 }
 
 impl SegmentFile for SimulatedFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut disk = self.disk.0.lock().unwrap();
         if disk.dead {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let fault = disk.fault.take();
         let written = fault.map_or(bytes.len(), |fault| fault.written.min(bytes.len().saturating_sub(1)));
-        disk.files.get_mut(&self.name).unwrap().extend_from_slice(&bytes[..written]);
+        disk.file(&self.name)?.content.extend_from_slice(&bytes[..written]);
         match fault {
             None => Ok(()),
             Some(fault) => {
@@ -129,5 +245,9 @@ impl SegmentFile for SimulatedFile {
                 Err(fault.kind.into())
             }
         }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk.0.lock().unwrap().sync(&self.name)
     }
 }

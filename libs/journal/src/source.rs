@@ -1,13 +1,13 @@
 //! What is known of one source: its segments, its open requests, and what waits for shipping.
 //!
-//! Guarantees: settled records are handed out in the order of their sequence, each once, and only after they reached
-//! the file; memory holds a bounded number of them, the rest is read back. Segments are given up oldest first and only
-//! when nothing in them or before them is open or uncommitted, so an `ADMIT` never outlives its `SETTLE` on disk.
-//! A segment that cannot be read fails the call and loses nothing: the next call tries again.
+//! Guarantees: a settled record can be shipped only once it is confirmed; memory holds a bounded number of those that
+//! wait, the rest is read back ([`crate::shipping`]). A segment is needed as long as anything in it or before it is
+//! open or uncommitted, so an `ADMIT` never outlives its `SETTLE` on disk; which of those that nobody needs are kept
+//! for a while is decided in [`crate::retention`].
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -16,10 +16,7 @@ use maas_events::SourceId;
 use maas_types::{EventId, Timestamp};
 
 use crate::{
-    JournalError, RecordKind,
-    record::checksum_seed,
-    segment::{SegmentName, SegmentScan},
-    storage::Storage,
+    JournalError, JournalOptions, segment::SegmentName, shipping::Shipping, storage::Storage, syncing::Settlement,
 };
 
 /// How exact the age of the oldest uncommitted event is.
@@ -33,28 +30,34 @@ pub struct SettledRecord {
     pub payload: Bytes,
 }
 
-/// What a heartbeat says.
+/// What a heartbeat says, and how far the source is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceStatus {
-    /// The last sequence that is in the file; 0 before the first.
+    /// The last sequence that is confirmed; 0 before the first.
     pub last_sequence: u64,
     pub open_requests: usize,
     pub oldest_open_admission: Option<Timestamp>,
     /// No record will follow: the source is of an earlier boot, or its worker has ended.
     pub sealed: bool,
+    /// The watermark as it was last heard, by this boot or the one before.
+    pub committed_through: u64,
+    /// Its last word was delivered.
+    pub closed: bool,
 }
 
 pub(crate) struct SegmentInfo {
     pub name: SegmentName,
     pub bytes: u64,
-    /// The last sequence settled in it.
+    /// The last sequence that was confirmed in it.
     pub last_sequence: Option<u64>,
+    /// When it was last written to, as exact as its age has to be known.
+    pub written_at: Timestamp,
 }
 
 pub(crate) struct OpenRequest {
     /// The segment that holds its `ADMIT`, or an older one.
     pub segment: u32,
-    /// Its `SETTLE` waits in a buffer.
+    /// Its `SETTLE` waits in a buffer, or for its sync.
     pub settling: bool,
 }
 
@@ -66,6 +69,12 @@ pub(crate) struct SourceState {
     pub last_sequence: u64,
     pub committed_through: u64,
     pub sealed: bool,
+    pub closed: bool,
+    /// The number of the last segment of which the next start need not know anything: everything in it and before it is
+    /// ended and committed. It is on disk, beside the segments.
+    pub unneeded_through: u32,
+    /// Earlier sources whose requests are settled here: these settlements are needed as long as their admissions.
+    pub settles_for: BTreeSet<SourceId>,
     /// Settled records without a gap; what is missing before or after it is in the file.
     pub ready: VecDeque<SettledRecord>,
     /// Set when `ready` was full: nothing is added until it has been emptied, so that it has no gap.
@@ -74,15 +83,8 @@ pub(crate) struct SourceState {
     pub ages: VecDeque<(u64, Timestamp)>,
 }
 
-/// The shipping side of a source.
-struct Shipping {
-    next_sequence: u64,
-    /// Read back from one segment.
-    backlog: VecDeque<SettledRecord>,
-}
-
-/// The worker takes `state` for moments only; `shipping` may be held while files are read. Locked in the order
-/// `shipping`, `state`.
+/// The worker and its syncing thread take `state` for moments only; `shipping` may be held while files are read. Locked
+/// in the order `shipping`, `state`.
 pub(crate) struct Source {
     pub id: SourceId,
     shipping: Mutex<Shipping>,
@@ -91,15 +93,15 @@ pub(crate) struct Source {
 
 impl Source {
     pub fn new(id: SourceId, first_sequence: u64, state: SourceState) -> Self {
-        let shipping = Shipping { next_sequence: first_sequence, backlog: VecDeque::new() };
-        Self { id, shipping: Mutex::new(shipping), state: Mutex::new(state) }
+        Self { id, shipping: Mutex::new(Shipping::from(first_sequence)), state: Mutex::new(state) }
     }
 
     pub fn state(&self) -> MutexGuard<'_, SourceState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shipping(&self) -> MutexGuard<'_, Shipping> {
+    /// Held, it keeps segments from being deleted.
+    pub fn shipping(&self) -> MutexGuard<'_, Shipping> {
         self.shipping.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -110,132 +112,50 @@ impl Source {
             open_requests: state.open.len(),
             oldest_open_admission: state.open.keys().next().map(|id| id.created_at()),
             sealed: state.sealed,
+            committed_through: state.committed_through,
+            closed: state.closed,
+        }
+    }
+
+    /// Makes settlements that are confirmed in this segment available for shipping, and ends their requests.
+    pub fn publish(
+        &self,
+        settlements: impl ExactSizeIterator<Item = Settlement>,
+        segment: u32,
+        options: &JournalOptions,
+    ) {
+        if settlements.len() == 0 {
+            return;
+        }
+        let now = options.clock.now();
+        let mut earlier_requests: Vec<(Arc<Self>, EventId)> = Vec::new();
+        {
+            let mut state = self.state();
+            for (record, earlier) in settlements {
+                match earlier {
+                    None => drop(state.open.remove(&record.event_id)),
+                    Some(earlier) => earlier_requests.push((earlier, record.event_id)),
+                }
+                state.publish(record, now, options.ready_records);
+            }
+            state.note_confirmed(segment, now);
+        }
+        for (earlier, event_id) in earlier_requests {
+            earlier.state().open.remove(&event_id);
         }
     }
 
     /// Up to `max` records that were not taken before.
     pub fn take_settled(&self, max: usize, storage: &dyn Storage) -> Result<Vec<SettledRecord>, JournalError> {
+        self.shipping().take_settled(self, max, storage)
+    }
+
+    /// Takes the watermark as it is, also one that went back. What it covers need not be shipped any more.
+    pub fn note_committed(&self, committed_through: u64) {
         let mut shipping = self.shipping();
-        loop {
-            let mut taken = drain(&mut shipping.backlog, max);
-            if taken.is_empty() {
-                let mut state = self.state();
-                if state.ready.front().is_some_and(|record| record.sequence == shipping.next_sequence) {
-                    taken = drain(&mut state.ready, max);
-                }
-            }
-            if let Some(last) = taken.last() {
-                shipping.next_sequence = last.sequence + 1;
-                return Ok(taken);
-            }
-            if !self.read_backlog(&mut shipping, storage)? {
-                return Ok(Vec::new());
-            }
-        }
-    }
-
-    /// Reads back the segment that holds the next sequence; false if everything was taken.
-    fn read_backlog(&self, shipping: &mut Shipping, storage: &dyn Storage) -> Result<bool, JournalError> {
-        let (last, segment) = {
-            let mut state = self.state();
-            let last = state.ready.front().map_or(state.last_sequence, |record| record.sequence - 1);
-            if shipping.next_sequence > last {
-                return Ok(false);
-            }
-            if state.ready.is_empty() {
-                // What settles from now on follows `last` and may gather in memory again.
-                state.spilled = false;
-            }
-            (last, state.segment_from(shipping.next_sequence).map(|segment| (segment.name, segment.last_sequence)))
-        };
-        let Some((name, segment_last)) = segment else {
-            tracing::error!(source = %self.id, from = shipping.next_sequence, to = last, "settled usage records are missing in the journal");
-            shipping.next_sequence = last + 1;
-            return Ok(true);
-        };
-        let mut found = VecDeque::new();
-        self.read_segment(name, shipping.next_sequence, last, storage, &mut found)?;
-        if found.is_empty() {
-            let to = segment_last.unwrap_or(last).min(last);
-            tracing::error!(source = %self.id, from = shipping.next_sequence, to, "settled usage records are missing in the journal");
-            shipping.next_sequence = to + 1;
-        }
-        shipping.backlog = found;
-        Ok(true)
-    }
-
-    /// The first `max` of the records `first..=last` that are still on disk, for a resend; what is gone is missing in
-    /// the answer.
-    pub fn settled_range(
-        &self,
-        first: u64,
-        last: u64,
-        max: usize,
-        storage: &dyn Storage,
-    ) -> Result<Vec<SettledRecord>, JournalError> {
-        // Keeps segments from being deleted meanwhile.
-        let _shipping = self.shipping();
-        let (names, last) = {
-            let state = self.state();
-            let last = last.min(state.last_sequence);
-            let mut names = Vec::new();
-            for segment in state.segments.iter().filter(|segment| segment.last_sequence >= Some(first)) {
-                names.push(segment.name);
-                // What follows begins behind it.
-                if segment.last_sequence >= Some(last) {
-                    break;
-                }
-            }
-            (names, last)
-        };
-        let mut found = VecDeque::new();
-        for name in names {
-            let from = found.back().map_or(first, |record: &SettledRecord| record.sequence + 1);
-            if from > last || found.len() >= max {
-                break;
-            }
-            self.read_segment(name, from, last, storage, &mut found)?;
-        }
-        found.truncate(max);
-        Ok(found.into())
-    }
-
-    fn read_segment(
-        &self,
-        name: SegmentName,
-        mut first: u64,
-        last: u64,
-        storage: &dyn Storage,
-        found: &mut VecDeque<SettledRecord>,
-    ) -> Result<(), JournalError> {
-        let segment = name.to_string();
-        let bytes = storage.read(&segment).map_err(|source| JournalError::Unreadable { segment, source })?;
-        for record in SegmentScan::new(&bytes, checksum_seed(self.id)).records() {
-            if record.kind == RecordKind::Settle && (first..=last).contains(&record.sequence) {
-                let payload = Bytes::copy_from_slice(record.payload);
-                found.push_back(SettledRecord { sequence: record.sequence, event_id: record.event_id, payload });
-                first = record.sequence + 1;
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes the watermark and deletes what it covers. True if nothing is left of a sealed source.
-    pub fn forget(&self, committed_through: u64, storage: &dyn Storage) -> Result<bool, JournalError> {
-        let _shipping = self.shipping();
-        loop {
-            let name = {
-                let mut state = self.state();
-                state.note_committed(committed_through);
-                let Some(name) = state.expendable() else {
-                    return Ok(state.sealed && state.segments.is_empty());
-                };
-                name
-            };
-            // Off the lock: the folder is synced, and the worker must not wait for that.
-            storage.remove(&name.to_string()).map_err(JournalError::from_write)?;
-            self.state().segments.pop_front();
-        }
+        let mut state = self.state();
+        state.note_committed(committed_through);
+        shipping.skip_through(committed_through.min(state.last_sequence), &mut state);
     }
 }
 
@@ -247,24 +167,32 @@ impl SourceState {
             last_sequence,
             committed_through: 0,
             sealed,
+            closed: false,
+            unneeded_through: 0,
+            settles_for: BTreeSet::new(),
             ready: VecDeque::new(),
             spilled: false,
             ages: VecDeque::new(),
         }
     }
 
-    /// Makes a record that is in the file available for shipping.
-    pub fn publish(&mut self, record: SettledRecord, settled_at: Timestamp, ready_records: usize) {
+    fn publish(&mut self, record: SettledRecord, settled_at: Timestamp, ready_records: usize) {
         self.last_sequence = record.sequence;
-        if let Some(segment) = self.segments.back_mut() {
-            segment.last_sequence = Some(record.sequence);
-        }
         if self.ages.back().is_none_or(|(_, last)| settled_at.since(*last) >= AGE_RESOLUTION) {
             self.ages.push_back((record.sequence, settled_at));
         }
         self.spilled |= self.ready.len() >= ready_records;
         if !self.spilled {
             self.ready.push_back(record);
+        }
+    }
+
+    /// Notes that this segment holds everything up to the last sequence.
+    fn note_confirmed(&mut self, segment: u32, now: Timestamp) {
+        let last_sequence = self.last_sequence;
+        if let Some(segment) = self.segments.iter_mut().rfind(|info| info.name.number == segment) {
+            segment.last_sequence = Some(last_sequence);
+            segment.written_at = now;
         }
     }
 
@@ -288,23 +216,16 @@ impl SourceState {
         }
     }
 
-    fn segment_from(&self, sequence: u64) -> Option<&SegmentInfo> {
-        self.segments.iter().find(|segment| segment.last_sequence >= Some(sequence))
+    /// How many of the oldest segments nobody needs: they could be gone.
+    pub fn unneeded_segments(&self) -> usize {
+        // Nothing as young as an open admission is unneeded, so that no admission outlives its settlement.
+        let open_from = self.open.values().map(|request| request.segment).min().unwrap_or(u32::MAX);
+        let covered = |segment: &&SegmentInfo| {
+            segment.name.number < open_from && segment.last_sequence <= Some(self.committed_through)
+        };
+        // The last one is written to, or keeps the source known until its last word is told.
+        let is_ended = self.sealed && self.closed;
+        let ended = if is_ended { self.segments.len() } else { self.segments.len().saturating_sub(1) };
+        self.segments.iter().take(ended).take_while(covered).count()
     }
-
-    /// The oldest segment, if nobody needs it any more.
-    fn expendable(&self) -> Option<SegmentName> {
-        let oldest = self.segments.front()?;
-        let in_use = self.segments.len() == 1 && !self.sealed;
-        let covered = oldest.last_sequence <= Some(self.committed_through);
-        // A settlement that a failed write left in an older segment is confirmed only with its copy in a newer one;
-        // nothing older than an open admission goes, so that no admission outlives its settlement.
-        let open = || self.open.values().any(|request| request.segment <= oldest.name.number);
-        (!in_use && covered && !open()).then_some(oldest.name)
-    }
-}
-
-fn drain(queue: &mut VecDeque<SettledRecord>, max: usize) -> Vec<SettledRecord> {
-    let count = max.min(queue.len());
-    queue.drain(..count).collect()
 }

@@ -6,48 +6,75 @@
 //!   flush that succeeds writes it. Until then a crash makes the request `interrupted`. Do not settle it again.
 //! - `flush` fails: everything stays in memory as above. An admission made with [`Flush::Later`] stands and has to be
 //!   settled, as refused if its upstream was not called.
-//! - after any failed write the file is left as it is and the next flush begins a new segment, starting with the whole
-//!   buffer, so a record can be on disk twice; readers take each sequence once.
+//! - after any failed write or sync the file is left as it is and the next flush begins a new segment, starting with
+//!   everything that is not confirmed, so a record can be on disk twice; readers take each sequence once.
 //!
-//! A worker whose write failed stops all admissions ([`WorkerJournal::can_admit`]) until one of its flushes succeeds:
+//! With [`Durability::Host`] every new segment begins with everything that is not confirmed, also after one that was
+//! merely full: should the machine end before either is synced, no later record is left without an earlier one.
+//!
+//! A worker whose write or sync failed stops all admissions ([`WorkerJournal::can_admit`]) until a later one succeeds:
 //! call `flush` every second even when idle.
 
-use std::{io, sync::Arc};
+mod writing;
+
+use std::{collections::btree_map::Entry, sync::Arc, thread::JoinHandle};
 
 use bytes::Bytes;
 use maas_events::SourceId;
 use maas_types::EventId;
 
 use crate::{
-    Flush, JournalError, RecordKind,
+    Confirmation, Durability, Flush, JournalError, RecordKind,
     journal::Shared,
-    record::{self, RecordView, checksum_seed},
-    segment::{SegmentHeader, SegmentName},
-    source::{OpenRequest, SegmentInfo, SettledRecord, Source},
+    record::{RecordView, checksum_seed},
+    source::{OpenRequest, SettledRecord, Source},
     storage::SegmentFile,
+    syncing::{Settlement, SyncLine},
 };
+use writing::{BUFFER_BYTES, start_syncing};
 
-/// A buffer of this size is written without being asked.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// With so much that is written and not confirmed nothing more is admitted: the disk does not keep up.
+const MOST_UNCONFIRMED_BYTES: usize = 16 * 1024 * 1024;
 
 pub struct WorkerJournal {
     shared: Arc<Shared>,
     source: Arc<Source>,
     seed: u32,
     next_sequence: u64,
-    segment: Option<Box<dyn SegmentFile>>,
+    segment: Option<Arc<dyn SegmentFile>>,
     /// Of the current segment, or of the next one if there is none.
     segment_number: u32,
-    /// Whole records that are not in the file yet.
+    /// Whole records that are not confirmed yet.
     buffer: Vec<u8>,
-    /// The settlements among them, with the earlier source whose request they end, if it is not this one.
-    pending: Vec<(SettledRecord, Option<Arc<Source>>)>,
-    failed: bool,
+    /// How much of the buffer is in the current segment.
+    written: usize,
+    /// The position behind the last record.
+    accepted: u64,
+    /// The settlements in the buffer that are neither written nor waiting for a sync.
+    pending: Vec<Settlement>,
+    health: Health,
+    /// With [`Durability::Host`].
+    syncing: Option<(Arc<SyncLine>, Option<JoinHandle<()>>)>,
+}
+
+/// Whether the disk takes what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Good,
+    Failed,
+    /// Written again after a failure; good once this segment is synced.
+    OnTrial {
+        segment: u32,
+    },
 }
 
 impl WorkerJournal {
-    pub(crate) fn new(shared: Arc<Shared>, source: Arc<Source>) -> Self {
-        Self {
+    pub(crate) fn new(shared: Arc<Shared>, source: Arc<Source>) -> Result<Self, JournalError> {
+        let syncing = match shared.options.durability {
+            Durability::Process => None,
+            Durability::Host => Some(start_syncing(&shared, &source)?),
+        };
+        Ok(Self {
             seed: checksum_seed(source.id),
             shared,
             source,
@@ -55,9 +82,12 @@ impl WorkerJournal {
             segment: None,
             segment_number: 1,
             buffer: Vec::with_capacity(2 * BUFFER_BYTES),
+            written: 0,
+            accepted: 0,
             pending: Vec::new(),
-            failed: false,
-        }
+            health: Health::Good,
+            syncing,
+        })
     }
 
     pub fn source_id(&self) -> SourceId {
@@ -71,21 +101,25 @@ impl WorkerJournal {
 
     /// Puts a request on record. With [`Flush::Now`] its upstream may be called once this returns.
     pub fn admit(&mut self, event_id: EventId, payload: &[u8], flush: Flush) -> Result<(), JournalError> {
-        let start = self.buffer.len();
+        if self.written > MOST_UNCONFIRMED_BYTES {
+            return Err(JournalError::NotSynced);
+        }
         let record = RecordView { kind: RecordKind::Admit, event_id, sequence: 0, payload };
-        record::encode(&mut self.buffer, self.seed, &record)?;
+        let length = self.append(&record)?;
         let admission = OpenRequest { segment: self.segment_number, settling: false };
-        {
-            let mut state = self.source.state();
-            if state.open.contains_key(&event_id) {
-                self.buffer.truncate(start);
-                return Err(JournalError::AlreadyOpen { event_id });
+        let was_open = match self.source.state().open.entry(event_id) {
+            Entry::Occupied(_) => true,
+            Entry::Vacant(place) => {
+                place.insert(admission);
+                false
             }
-            state.open.insert(event_id, admission);
+        };
+        if was_open {
+            self.withdraw_last(length);
+            return Err(JournalError::AlreadyOpen { event_id });
         }
         self.flush_if(flush).inspect_err(|_| {
-            // Being the last record of the buffer it is cut short in the file, if it got there at all.
-            self.buffer.truncate(start);
+            self.withdraw_last(length);
             self.source.state().open.remove(&event_id);
         })
     }
@@ -96,7 +130,7 @@ impl WorkerJournal {
             return Err(JournalError::NotOpen { event_id });
         }
         let record = RecordView { kind: RecordKind::Progress, event_id, sequence: 0, payload };
-        record::encode(&mut self.buffer, self.seed, &record)?;
+        self.append(&record)?;
         self.flush_if(Flush::Later)
     }
 
@@ -127,20 +161,35 @@ impl WorkerJournal {
     /// Writes everything that waits. In the failed state it begins a new segment even with nothing to write, which
     /// shows whether the disk works again.
     pub fn flush(&mut self) -> Result<(), JournalError> {
-        if self.buffer.is_empty() && !self.failed {
+        self.take_in_syncs();
+        if self.written == self.buffer.len() && self.health != Health::Failed {
             return Ok(());
         }
         match self.write_buffer() {
-            Ok(()) => {
-                self.publish_pending();
-                self.set_failed(false);
+            Ok(file) => {
+                self.note_written(file);
                 Ok(())
             }
             Err(error) => {
-                self.give_up_segment();
-                self.set_failed(true);
+                self.leave_segment();
+                self.set_health(Health::Failed);
                 Err(JournalError::from_write(error))
             }
+        }
+    }
+
+    /// With [`Durability::Host`]: what to wait for until everything is confirmed that was accepted up to now; it has to
+    /// be flushed as well. `None` if nothing is left to wait for.
+    pub fn confirmation(&self) -> Option<Confirmation> {
+        let (line, _) = self.syncing.as_ref()?;
+        Some(line.confirmation(self.accepted)).filter(|confirmation| !confirmation.is_confirmed())
+    }
+
+    /// The work of the syncing thread, where there is none.
+    #[cfg(test)]
+    pub(crate) fn sync_by_hand(&mut self) {
+        if let Some((line, _)) = &self.syncing {
+            line.sync_once();
         }
     }
 
@@ -151,115 +200,39 @@ impl WorkerJournal {
         encode: impl FnOnce(u64) -> P,
         flush: Flush,
     ) -> Result<u64, JournalError> {
-        let admitted_in = earlier.as_ref().unwrap_or(&self.source);
+        let admitted_in = Arc::clone(earlier.as_ref().unwrap_or(&self.source));
         if admitted_in.state().open.get(&event_id).is_none_or(|request| request.settling) {
             return Err(JournalError::NotOpen { event_id });
         }
         let sequence = self.next_sequence;
         let payload: Bytes = encode(sequence).into();
-        let record = RecordView { kind: RecordKind::Settle, event_id, sequence, payload: &payload };
-        record::encode(&mut self.buffer, self.seed, &record)?;
+        self.append(&RecordView { kind: RecordKind::Settle, event_id, sequence, payload: &payload })?;
         if let Some(request) = admitted_in.state().open.get_mut(&event_id) {
             request.settling = true;
+        }
+        if let Some(earlier) = &earlier {
+            self.source.state().settles_for.insert(earlier.id);
         }
         self.next_sequence += 1;
         self.pending.push((SettledRecord { sequence, event_id, payload }, earlier));
         self.flush_if(flush)?;
         Ok(sequence)
     }
-
-    fn flush_if(&mut self, flush: Flush) -> Result<(), JournalError> {
-        match flush {
-            Flush::Now => self.flush(),
-            Flush::Later if self.buffer.len() >= BUFFER_BYTES => self.flush(),
-            Flush::Later => Ok(()),
-        }
-    }
-
-    fn write_buffer(&mut self) -> io::Result<()> {
-        if self.segment.is_some() && self.segment_bytes() >= self.shared.options.segment_bytes {
-            self.give_up_segment();
-        }
-        let mut segment = match self.segment.take() {
-            Some(segment) => segment,
-            None => self.start_segment()?,
-        };
-        segment.append(&self.buffer)?;
-        self.add_bytes(self.buffer.len());
-        self.buffer.clear();
-        self.segment = Some(segment);
-        Ok(())
-    }
-
-    fn start_segment(&mut self) -> io::Result<Box<dyn SegmentFile>> {
-        let SourceId { boot, worker, .. } = self.source.id;
-        let name = SegmentName { boot, worker, number: self.segment_number };
-        let mut segment = self.shared.storage.create(&name.to_string())?;
-        // Known before it is written to, so that a failure below leaves no file that nobody deletes.
-        self.source.state().segments.push_back(SegmentInfo { name, bytes: 0, last_sequence: None });
-        let first_sequence = self.pending.first().map_or(self.next_sequence, |(record, _)| record.sequence);
-        let header = SegmentHeader { source: self.source.id, number: name.number, first_sequence }.encode();
-        segment.append(&header)?;
-        self.add_bytes(header.len());
-        Ok(segment)
-    }
-
-    /// A full or failed segment is never written to again.
-    fn give_up_segment(&mut self) {
-        self.segment = None;
-        self.segment_number += 1;
-    }
-
-    fn publish_pending(&mut self) {
-        if self.pending.is_empty() {
-            return;
-        }
-        let now = self.shared.options.clock.now();
-        let mut earlier_requests = Vec::new();
-        {
-            let mut state = self.source.state();
-            for (record, earlier) in self.pending.drain(..) {
-                match earlier {
-                    None => drop(state.open.remove(&record.event_id)),
-                    Some(earlier) => earlier_requests.push((earlier, record.event_id)),
-                }
-                state.publish(record, now, self.shared.options.ready_records);
-            }
-        }
-        for (earlier, event_id) in earlier_requests {
-            earlier.state().open.remove(&event_id);
-        }
-    }
-
-    fn segment_bytes(&self) -> u64 {
-        self.source.state().segments.back().map_or(0, |segment| segment.bytes)
-    }
-
-    fn add_bytes(&self, count: usize) {
-        if let Some(segment) = self.source.state().segments.back_mut() {
-            segment.bytes += count as u64;
-        }
-    }
-
-    fn set_failed(&mut self, failed: bool) {
-        if self.failed != failed {
-            self.failed = failed;
-            self.shared.note_worker_failed(failed);
-        }
-    }
 }
 
 impl Drop for WorkerJournal {
     /// The last flush, after which the source is sealed and can be forgotten whole.
     fn drop(&mut self) {
-        match self.flush() {
-            Ok(()) => self.source.state().sealed = true,
-            Err(error) => {
-                let unwritten = self.pending.len();
-                tracing::error!(source = %self.source.id, unwritten, %error, "the last records of a worker were not written");
-                // It can no longer take back that it failed; the others find out about the disk for themselves.
-                self.set_failed(false);
-            }
+        let flushed = self.flush();
+        self.finish_syncing();
+        // It can no longer take back that it failed; the others find out about the disk for themselves.
+        self.set_health(Health::Good);
+        if self.buffer.is_empty() {
+            self.source.state().sealed = true;
+            return;
         }
+        let unwritten = self.source.state().open.values().filter(|request| request.settling).count();
+        let error = flushed.err().unwrap_or(JournalError::NotSynced);
+        tracing::error!(source = %self.source.id, unwritten, %error, "the last records of a worker were not written");
     }
 }

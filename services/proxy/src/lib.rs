@@ -8,6 +8,7 @@
 //! `maas-llm`, its entry in `openapi.rs`.
 #![forbid(unsafe_code)]
 
+pub mod journal_command;
 mod metering;
 mod metrics;
 mod openapi;
@@ -39,7 +40,7 @@ use actix_web::{
 use anyhow::Context as _;
 use maas_bus::SharedBus;
 use maas_http::{AddressGuard, UpstreamClientFactory, UpstreamOptions};
-use maas_journal::{Journal, JournalOptions};
+use maas_journal::{Journal, JournalError, JournalOptions};
 use maas_keys::{Pepper, Peppers, SealingKeys};
 use maas_runtime::{exit::StartError, lifecycle::Lifecycle, process::Process};
 use maas_types::UserId;
@@ -85,7 +86,7 @@ impl Proxy {
         state::load::spawn(&settings.state_sources, &applier, &checks, process).context("the state's client")?;
         watch::spawn_watchers(&bus, &applier, &checks, process);
         let resend_after = settings.resend_after.get();
-        Shipper::new(journal.clone(), bus.clone(), metrics.clone(), clock.clone(), resend_after).spawn(process);
+        Shipper::new(journal.clone(), bus.clone(), metrics.clone(), process, resend_after).spawn(process);
         spawn_recovery(&journal, recovery, process);
 
         let guard = AddressGuard { allow_loopback: settings.allow_loopback_upstreams, ..AddressGuard::default() };
@@ -204,13 +205,23 @@ fn watch_list(state: &Arc<State>) -> routing::WatchList {
 }
 
 fn open_journal(settings: &ProxySettings) -> Result<(Journal, maas_journal::Recovery), StartError> {
-    Journal::open(&settings.journal_dir, JournalOptions::default()).map_err(|error| {
-        let why = match std::error::Error::source(&error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        };
-        StartError::unavailable("the usage journal cannot be opened", why, "see proxy.journal_dir")
+    let options = JournalOptions {
+        durability: settings.journal_durability.into(),
+        retention: settings.journal_retention.get(),
+        retained_bytes: settings.journal_retained_bytes,
+        low_water_bytes: settings.journal_low_water_bytes,
+        ..JournalOptions::default()
+    };
+    Journal::open(&settings.journal_dir, options).map_err(|error| {
+        StartError::unavailable("the usage journal cannot be opened", with_cause(&error), "see proxy.journal_dir")
     })
+}
+
+fn with_cause(error: &JournalError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
 }
 
 fn spawn_recovery(journal: &Journal, recovery: maas_journal::Recovery, process: &Process) {

@@ -1,10 +1,11 @@
 //! proxy as a process of its own.
 #![forbid(unsafe_code)]
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
+use clap::Parser;
 use maas_host::{block_on, bus_error, connect_bus, load, serve_operations};
-use maas_proxy::{Proxy, ProxySettings};
+use maas_proxy::{Proxy, ProxySettings, journal_command};
 use maas_runtime::{
     command::{self, ServiceCommand},
     config::{
@@ -52,25 +53,69 @@ impl Validate for Config {
     }
 }
 
+/// The data plane of the Models-as-a-Service platform.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Service(ServiceCommand),
+    /// Look at, or ship, the usage journal of a proxy that does not run any more.
+    #[command(subcommand)]
+    Journal(JournalCommand),
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum JournalCommand {
+    /// Print what a journal folder holds; changes nothing.
+    Show { folder: PathBuf },
+    /// Ship a journal folder over the bus of this configuration; ends when all of it is committed.
+    Replay { folder: PathBuf },
+}
+
 fn main() -> ExitCode {
-    let command = match command::parse() {
-        Ok(command) => command,
+    let command = match command::parse_as::<CommandLine>() {
+        Ok(line) => line.command,
         Err(code) => return code,
     };
-    block_on(async move {
-        if command == ServiceCommand::Openapi {
-            return print_document();
+    match command {
+        Command::Service(command) => block_on(run_service(command)),
+        Command::Journal(JournalCommand::Show { folder }) => {
+            block_on(async move { journal_command::show(&folder, &mut std::io::stdout().lock()) })
         }
-        let config: Config = load(|config: &Config| &config.telemetry)?;
-        match command {
-            ServiceCommand::CheckConfig | ServiceCommand::Openapi => Ok(()),
-            ServiceCommand::Migrate => {
-                let bus = connect_bus(&config.nats, "proxy-migrate").await?;
-                bus.provision().await.map_err(|error| bus_error(&error))
-            }
-            ServiceCommand::Serve => serve(config).await,
+        Command::Journal(JournalCommand::Replay { folder }) => block_on(replay(folder)),
+    }
+}
+
+async fn run_service(command: ServiceCommand) -> Result<(), StartError> {
+    if command == ServiceCommand::Openapi {
+        return print_document();
+    }
+    let config: Config = load(|config: &Config| &config.telemetry)?;
+    match command {
+        ServiceCommand::CheckConfig | ServiceCommand::Openapi => Ok(()),
+        ServiceCommand::Migrate => {
+            let bus = connect_bus(&config.nats, "proxy-migrate").await?;
+            bus.provision().await.map_err(|error| bus_error(&error))
         }
-    })
+        ServiceCommand::Serve => serve(config).await,
+    }
+}
+
+/// With the configuration of a proxy, of which only the bus matters.
+async fn replay(folder: PathBuf) -> Result<(), StartError> {
+    let config: Config = load(|config: &Config| &config.telemetry)?;
+    let bus = connect_bus(&config.nats, "journal-replay").await?;
+    bus.check_provisioned().await.map_err(|error| bus_error(&error))?;
+    let process = Process::new().map_err(anyhow::Error::from)?;
+    process.lifecycle.on_signal().map_err(anyhow::Error::from)?;
+    let give_up_after = journal_command::GIVE_UP_AFTER;
+    journal_command::replay(&folder, bus, &process, give_up_after, &mut std::io::stdout()).await
 }
 
 fn print_document() -> Result<(), StartError> {

@@ -155,6 +155,7 @@ pub struct ProxyMetrics {
     pub journal_events: Gauge,
     pub journal_bytes: Gauge,
     pub journal_oldest: Gauge,
+    pub clock_offset: Gauge,
     known_models: Mutex<HashSet<String>>,
 }
 
@@ -195,6 +196,7 @@ impl ProxyMetrics {
             journal_events: registry.register(&table::PROXY_JOURNAL_EVENTS, Gauge::default())?,
             journal_bytes: registry.register(&table::PROXY_JOURNAL_BYTES, Gauge::default())?,
             journal_oldest: registry.register(&table::PROXY_JOURNAL_OLDEST, Gauge::default())?,
+            clock_offset: registry.register(&table::PROXY_CLOCK_OFFSET, Gauge::default())?,
             known_models: Mutex::default(),
         })
     }

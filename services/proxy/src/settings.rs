@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use maas_events::Bucket;
+use maas_journal::Durability;
 use maas_runtime::config::{Faults, HumanDuration, Secret, Validate};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,14 @@ use crate::routing::RoutingSettings;
 pub struct ProxySettings {
     /// Folder of the usage journal; one proxy process per folder.
     pub journal_dir: PathBuf,
+    /// What a usage record has survived before the client gets what it stands for.
+    pub journal_durability: JournalDurability,
+    /// How long usage that is committed stays in the journal, for a ledger that is restored from an older copy.
+    pub journal_retention: HumanDuration,
+    /// How many bytes of it at most.
+    pub journal_retained_bytes: u64,
+    /// With less free space on the journal's disk than this nothing is admitted.
+    pub journal_low_water_bytes: u64,
     /// Where the owners of the state are; what is not named comes from the bus alone.
     pub state_sources: StateSources,
     /// Secret that key MACs are made with; the same as key-management's.
@@ -53,6 +62,26 @@ pub struct ProxySettings {
     pub routing: RoutingSettings,
     /// How long open requests may go on once the process is told to stop.
     pub drain_timeout: HumanDuration,
+}
+
+/// See `docs/journal.md` for what each costs and covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JournalDurability {
+    /// Written to the file: survives the end of the process.
+    #[default]
+    Process,
+    /// Synced to the disk: survives the end of the machine, if its disk does.
+    Host,
+}
+
+impl From<JournalDurability> for Durability {
+    fn from(durability: JournalDurability) -> Self {
+        match durability {
+            JournalDurability::Process => Self::Process,
+            JournalDurability::Host => Self::Host,
+        }
+    }
 }
 
 /// The internal listeners that a new proxy loads its state from.
@@ -102,6 +131,10 @@ impl Default for ProxySettings {
     fn default() -> Self {
         Self {
             journal_dir: PathBuf::new(),
+            journal_durability: JournalDurability::default(),
+            journal_retention: HumanDuration::from_secs(24 * 60 * 60),
+            journal_retained_bytes: 1024 * 1024 * 1024,
+            journal_low_water_bytes: 64 * 1024 * 1024,
             state_sources: StateSources::default(),
             pepper: Secret::default(),
             pepper_version: 1,
@@ -131,6 +164,9 @@ impl Validate for ProxySettings {
     fn validate(&self, faults: &mut Faults) {
         if self.journal_dir.as_os_str().is_empty() {
             faults.add("journal_dir", "name the folder of the usage journal");
+        }
+        if self.journal_low_water_bytes < 1024 * 1024 {
+            faults.add("journal_low_water_bytes", "must be at least 1 MiB: open requests are settled in it");
         }
         if self.pepper.expose().len() < 32 {
             faults.add("pepper", "must have at least 32 bytes");

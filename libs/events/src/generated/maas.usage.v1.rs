@@ -193,6 +193,9 @@ pub struct UsageEvent {
 pub struct Watermarks {
     #[prost(message, repeated, tag = "1")]
     pub sources: ::prost::alloc::vec::Vec<Watermark>,
+    /// Unix milliseconds on ingest's clock when this was told; 0 from a release that does not say it.
+    #[prost(int64, tag = "2")]
+    pub told_at_ms: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Watermark {

@@ -18,6 +18,7 @@ use maas_types::{
 use prost::Message as _;
 use uuid::Uuid;
 
+use super::on_disk::Confirming;
 use crate::{
     metrics::{Ended, ProxyMetrics},
     request::Attempted,
@@ -120,6 +121,8 @@ pub struct OpenRequest {
     /// Whether it counts among the clients' requests.
     is_clients: bool,
     settled: bool,
+    /// With durability `host`.
+    confirming: Option<Rc<Confirming>>,
 }
 
 impl OpenRequest {
@@ -132,7 +135,11 @@ impl OpenRequest {
         let event_id = EventId::new_at(admission.now);
         let price = admission.model.price_at(admission.now).copied();
         let event = Box::new(event_at_admission(event_id, admission, price.as_ref()));
-        journal.borrow_mut().admit(event_id, &event.encode_to_vec(), Flush::Later)?;
+        let confirming = {
+            let mut journal = journal.borrow_mut();
+            journal.admit(event_id, &event.encode_to_vec(), Flush::Later)?;
+            journal.confirmation().map(|_| Rc::default())
+        };
         let is_clients = matches!(admission.account, Account::Caller { .. });
         if is_clients {
             admission.model.metrics.in_flight[usize::from(admission.stream)].inc();
@@ -150,12 +157,22 @@ impl OpenRequest {
             first_token: None,
             is_clients,
             settled: false,
+            confirming,
         })
     }
 
     /// Waits until the admission is in the journal's file.
     pub async fn on_record(&self) -> Result<(), JournalError> {
-        flush_with_others(&self.journal).await
+        flush_with_others(&self.journal).await?;
+        if let Some(confirming) = &self.confirming {
+            confirming.note_admitted(self.journal.borrow().confirmation());
+        }
+        Ok(())
+    }
+
+    /// What the client's answer has to wait for, see [`super::on_disk::hold_back`]. `None`: for nothing.
+    pub fn confirming(&self) -> Option<Rc<Confirming>> {
+        self.confirming.clone()
     }
 
     pub fn request_id(&self) -> &str {
@@ -270,6 +287,9 @@ impl OpenRequest {
         if let Err(error) = settled {
             // Kept in memory and written by the next flush that succeeds; admission has stopped meanwhile.
             tracing::error!(event.id = %self.event_id, error = %error, "a settlement could not be written yet");
+        }
+        if let Some(confirming) = &self.confirming {
+            confirming.note_settled(self.journal.borrow().confirmation());
         }
         self.count(settlement);
         cost

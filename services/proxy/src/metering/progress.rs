@@ -20,8 +20,10 @@ pub struct Progress {
     resends: u32,
     resending: Option<Resending>,
     pub heartbeats: u64,
-    /// Its last word is on the bus.
-    pub closed: bool,
+    /// When it was last looked at for something to ship.
+    pub looked_at: Instant,
+    /// Of an earlier boot: ingest was asked how far it is before anything was shipped.
+    pub was_asked_for: bool,
 }
 
 /// Gaps that are being closed by resends, batch by batch.
@@ -35,17 +37,19 @@ struct Resending {
 }
 
 impl Progress {
-    pub fn new() -> Self {
+    /// `committed_through`: as the journal knows it, perhaps from an earlier boot. What is committed was shipped.
+    pub fn new(committed_through: u64) -> Self {
         Self {
             unsent: VecDeque::new(),
-            shipped_through: 0,
-            committed_through: 0,
+            shipped_through: committed_through,
+            committed_through,
             committed_above: Vec::new(),
             moved_at: Instant::now(),
             resends: 0,
             resending: None,
             heartbeats: 0,
-            closed: false,
+            looked_at: Instant::now(),
+            was_asked_for: false,
         }
     }
 
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_long_gap_is_closed_batch_by_batch_without_waiting_again() {
-        let mut progress = Progress { shipped_through: 1_000, ..Progress::new() };
+        let mut progress = Progress { shipped_through: 1_000, ..Progress::new(0) };
         assert!(!progress.is_stuck(NEVER) && progress.is_stuck(Duration::ZERO));
         assert_eq!(progress.next_gap(), (1, 1_000));
         assert_eq!(progress.note_resend(1_000, Some(256)), 1);
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_gone_or_committed_above_the_watermark_is_passed_over() {
-        let mut progress = Progress { shipped_through: 1_000, ..Progress::new() };
+        let mut progress = Progress { shipped_through: 1_000, ..Progress::new(0) };
         progress.committed_through = 100;
         progress.committed_above = vec![(501, 600)];
         assert_eq!(progress.next_gap(), (101, 500));

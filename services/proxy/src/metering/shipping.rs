@@ -1,53 +1,66 @@
-//! Carries settled events from the journal to the bus, and forgets what is committed.
+//! Carries settled events from the journal to the bus, and has the journal tidied.
 //!
 //! Guarantee: every settled record is delivered at least once, in batches that keep their source and sequence; a
-//! record leaves the journal only under the committed watermark. A retry repeats the message with its id; a resend,
-//! after a gap that does not close by itself, uses a new id, since the stream would drop the old one as a duplicate.
+//! record leaves the journal only under the committed watermark ([`super::watermark`]). A retry repeats the message with
+//! its id; a resend, after a gap that does not close by itself, uses a new id, since the stream would drop the old one as
+//! a duplicate. What fails is tried again for as long as the process lives, and by the next one.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use maas_bus::SharedBus;
 use maas_events::{
     Delivery, SourceId,
-    topic::{WATERMARK_QUERY_SUBJECT, WATERMARK_SUBJECT, usage_subject},
-    usage::{Close, Heartbeat, UsageMessage, WatermarkQuery, Watermarks, usage_message::Body},
+    topic::{WATERMARK_SUBJECT, usage_subject},
 };
-use maas_journal::{Journal, JournalError};
-use maas_runtime::process::Process;
+use maas_journal::{Journal, JournalError, SourceStatus};
+use maas_runtime::{process::Process, readiness::CheckHandle};
 use maas_types::Clock;
-use prost::Message as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::{Batch, MOST_EVENTS, batches_of},
+    delivery::{DELIVER_WITHIN, Deliverer},
     progress::Progress,
+    tidying::{keep_tidy, tidy},
+    watermark::is_over,
 };
 use crate::metrics::ProxyMetrics;
 
-/// An event waits at most so long for company.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How often is looked whether there is something to ship. Short, so that what is done at once is little: on a busy core
+/// a request waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// An event waits at most so long for company,
+const COMPANY_WITHIN: Duration = Duration::from_millis(50);
+/// and this is company enough.
+const ENOUGH_COMPANY: u64 = 64;
 /// How many messages of a source go out before heartbeats and newly found sources have their turn.
 const MOST_BATCHES_PER_LOOK: usize = 64;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-const LOOK_AT_SPACE_EVERY: Duration = Duration::from_secs(1);
 /// How long the end of a drained process may wait for the last commit; the journal keeps what is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
-const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// There is one partition so far.
-const PARTITION: u32 = 0;
+pub(super) const PARTITION: u32 = 0;
 
 pub struct Shipper {
-    journal: Journal,
-    bus: SharedBus,
-    metrics: Arc<ProxyMetrics>,
-    clock: Arc<dyn Clock>,
-    resend_after: Duration,
+    pub(super) journal: Journal,
+    pub(super) bus: SharedBus,
+    pub(super) deliverer: Deliverer,
+    pub(super) metrics: Arc<ProxyMetrics>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) checks: Checks,
+    pub(super) clock_is_off: AtomicBool,
+    pub(super) resend_after: Duration,
     sources: Mutex<HashMap<SourceId, Progress>>,
+}
+
+/// What can make the proxy not ready. Nothing does before usage-ingest has said so.
+pub(super) struct Checks {
+    pub journal: CheckHandle,
+    pub clock: CheckHandle,
 }
 
 impl Shipper {
@@ -55,29 +68,44 @@ impl Shipper {
         journal: Journal,
         bus: SharedBus,
         metrics: Arc<ProxyMetrics>,
-        clock: Arc<dyn Clock>,
+        process: &Process,
         resend_after: Duration,
     ) -> Arc<Self> {
-        Arc::new(Self { journal, bus, metrics, clock, resend_after, sources: Mutex::default() })
+        let readiness = process.readiness.scoped("proxy");
+        let checks = Checks { journal: readiness.register("journal"), clock: readiness.register("clock") };
+        checks.journal.set_ok();
+        checks.clock.set_ok();
+        Arc::new(Self {
+            journal,
+            deliverer: Deliverer::new(bus.clone(), DELIVER_WITHIN),
+            bus,
+            metrics,
+            clock: process.clock.clone(),
+            checks,
+            clock_is_off: AtomicBool::new(false),
+            resend_after,
+            sources: Mutex::default(),
+        })
     }
 
-    /// Spawns the tasks: shipping, heartbeats, listening for the watermark, and a look at the free space.
+    /// Spawns the tasks: shipping, heartbeats, listening and asking for the watermark, and tidying the journal.
     pub fn spawn(self: &Arc<Self>, process: &Process) {
         // A task of its own: the journal grows while a delivery hangs.
         let (journal, soft_stop) = (self.journal.clone(), process.lifecycle.soft_stop().clone());
-        process.lifecycle.spawn("journal space", async move {
-            let mut look = tokio::time::interval(LOOK_AT_SPACE_EVERY);
-            loop {
-                tokio::select! {
-                    _ = look.tick() => journal.refresh_free_space(),
-                    () = soft_stop.cancelled() => return Ok(()),
-                }
-            }
+        process.lifecycle.spawn("journal tidying", async move {
+            keep_tidy(&journal, &soft_stop).await;
+            Ok(())
         });
         let soft_stop = process.lifecycle.soft_stop().clone();
         let shipper = self.clone();
         process.lifecycle.spawn("usage shipping", async move {
             shipper.run(&soft_stop).await;
+            Ok(())
+        });
+        let soft_stop = process.lifecycle.soft_stop().clone();
+        let shipper = self.clone();
+        process.lifecycle.spawn("usage questions", async move {
+            shipper.keep_asking(&soft_stop).await;
             Ok(())
         });
         let shipper = self.clone();
@@ -86,7 +114,7 @@ impl Shipper {
         process.lifecycle.spawn("usage watermark", async move {
             let mut watermarks = shipper.bus.listen(WATERMARK_SUBJECT).await?;
             // One for all turns: what is heard of other proxies must not begin its wait anew.
-            let mut all_forgotten = std::pin::pin!(shipper.all_forgotten(&soft_stop));
+            let mut all_committed = std::pin::pin!(shipper.all_committed(&soft_stop));
             loop {
                 tokio::select! {
                     heard = watermarks.recv() => match heard {
@@ -95,7 +123,7 @@ impl Shipper {
                     },
                     () = hard_stop.cancelled() => return Ok(()),
                     // The shipping task needs it to the end of the drain.
-                    () = &mut all_forgotten => return Ok(()),
+                    () = &mut all_committed => return Ok(()),
                 }
             }
         });
@@ -108,23 +136,35 @@ impl Shipper {
         let mut sealed_at = None;
         loop {
             look.tick().await;
-            let sources = self.journal.sources();
-            futures_util::future::join_all(sources.iter().map(|source| self.ship(*source))).await;
+            let sources = self.busy_sources();
+            futures_util::future::join_all(sources.iter().map(|(source, status)| self.ship(*source, status))).await;
             if heartbeat_at.elapsed() >= HEARTBEAT_EVERY {
                 heartbeat_at = Instant::now();
-                futures_util::future::join_all(sources.iter().map(|source| self.heartbeat(*source))).await;
+                futures_util::future::join_all(sources.iter().map(|(source, _)| self.heartbeat(*source))).await;
+                self.forget_gone();
             }
-            if soft_stop.is_cancelled() && self.all_sealed() {
-                let since = *sealed_at.get_or_insert_with(Instant::now);
-                if self.journal.sources().is_empty() || since.elapsed() >= LAST_WORDS {
-                    return;
-                }
+            if soft_stop.is_cancelled() && self.may_end(&mut sealed_at) {
+                // What is committed is not to be shipped again by the next process.
+                let journal = self.journal.clone();
+                tidy(journal).await;
+                return;
             }
         }
     }
 
-    /// Sends everything of a source that is settled and was not sent, then what must be sent again.
-    async fn ship(&self, source: SourceId) {
+    /// Those of which something is open, or not committed, or not said.
+    fn busy_sources(&self) -> Vec<(SourceId, SourceStatus)> {
+        let status = |source| Some((source, self.journal.status(source)?));
+        let sources = self.journal.sources().into_iter().filter_map(status);
+        sources.filter(|(_, status)| !is_over(status)).collect()
+    }
+
+    /// Sends what of a source is settled and was not sent, then what must be sent again.
+    async fn ship(&self, source: SourceId, status: &SourceStatus) {
+        if !self.is_due(source, status) {
+            return;
+        }
+        self.ask_for_earlier(source).await;
         let mut all_sent = false;
         for _ in 0..MOST_BATCHES_PER_LOOK {
             let batch = match self.next_batch(source) {
@@ -154,10 +194,33 @@ impl Shipper {
             if !more && batch.events < MOST_EVENTS as u64 {
                 break;
             }
+            // A backlog goes out beside live traffic, which is waiting for this core.
+            std::thread::yield_now();
+            tokio::task::yield_now().await;
         }
         self.resend_if_stuck(source).await;
         if all_sent {
             self.close_if_ended(source).await;
+        }
+    }
+
+    /// Whether enough waits, or for long enough.
+    fn is_due(&self, source: SourceId, status: &SourceStatus) -> bool {
+        self.progress(source, |progress| {
+            let waiting = status.last_sequence.saturating_sub(progress.shipped_through);
+            let is_due = waiting >= ENOUGH_COMPANY || progress.looked_at.elapsed() >= COMPANY_WITHIN;
+            if is_due {
+                progress.looked_at = Instant::now();
+            }
+            is_due
+        })
+    }
+
+    /// The last boot may not have known how far it was committed.
+    async fn ask_for_earlier(&self, source: SourceId) {
+        let is_earlier = source.boot != self.journal.boot();
+        if is_earlier && !self.progress(source, |progress| std::mem::replace(&mut progress.was_asked_for, true)) {
+            self.ask_for_watermarks(&[source]).await;
         }
     }
 
@@ -172,7 +235,7 @@ impl Shipper {
         Ok(first)
     }
 
-    async fn deliver(&self, source: SourceId, batch: &Batch) -> bool {
+    pub(super) async fn deliver(&self, source: SourceId, batch: &Batch) -> bool {
         let headers = vec![
             ("Maas-Source", source.to_string()),
             ("Maas-First-Sequence", batch.first.to_string()),
@@ -184,188 +247,41 @@ impl Shipper {
             headers,
             payload: batch.payload.clone(),
         };
-        match self.bus.deliver(delivery).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::debug!(source = %source, error = %error, "usage waits in the journal");
-                false
-            }
-        }
+        self.deliverer.deliver(delivery).await
     }
 
-    /// Shipped events that stay uncommitted: first ask how far ingest is, then send them again under a new id. While
-    /// nobody answers, nobody commits either, and what the bus has taken is waiting there.
-    async fn resend_if_stuck(&self, source: SourceId) {
-        if !self.progress(source, |progress| progress.is_stuck(self.resend_after)) {
-            return;
-        }
-        if !self.ask_for_watermark(source).await {
-            self.progress(source, |progress| progress.moved_at = Instant::now());
-            return;
-        }
-        if !self.progress(source, |progress| progress.is_stuck(self.resend_after)) {
-            return;
-        }
-        let (first, last) = self.progress(source, Progress::next_gap);
-        let records = match self.journal.settled_range(source, first, last, MOST_EVENTS) {
-            Ok(records) => records,
-            Err(error) => {
-                tracing::error!(source = %source, error = %error, "the journal cannot be read");
-                return;
-            }
-        };
-        let resent = records.last().map(|record| record.sequence);
-        match resent {
-            Some(last) => {
-                tracing::warn!(source = %source, first, last, "usage events are not committed and are sent again")
-            }
-            None => {
-                tracing::error!(source = %source, first, last, "usage events are not committed and not in the journal")
-            }
-        }
-        let attempt = self.progress(source, |progress| progress.note_resend(last, resent));
-        for batch in batches_of(source, records, attempt) {
-            if !self.deliver(source, &batch).await {
-                return;
-            }
-            self.metrics.events_replayed.inc_by(batch.events);
-        }
-    }
-
-    /// False if nobody answers.
-    async fn ask_for_watermark(&self, source: SourceId) -> bool {
-        let query = WatermarkQuery { sources: vec![source.to_string()] };
-        let answer = self.bus.ask(WATERMARK_QUERY_SUBJECT, query.encode_to_vec().into(), ASK_WITHIN).await;
-        match answer.ok().and_then(|answer| Watermarks::decode(answer).ok()) {
-            Some(watermarks) => {
-                self.take_in(watermarks);
-                true
-            }
-            // Nobody there, or ingest cannot read its own books: sending again would not help.
-            None => false,
-        }
-    }
-
-    /// A source that will say no more says so once, and is forgotten when all of it is committed.
-    async fn close_if_ended(&self, source: SourceId) {
-        let Some(status) = self.journal.status(source) else { return };
-        if !status.sealed || status.open_requests > 0 {
-            return;
-        }
-        let (closed, announced) = self.progress(source, |progress| (progress.closed, progress.heartbeats > 0));
-        // Of an earlier boot nobody knows here whether it announced itself before its first settlement.
-        let known_outside = status.last_sequence > 0 || announced || source.boot != self.journal.boot();
-        if !closed && known_outside {
-            let close = Body::Close(Close { last_sequence: status.last_sequence });
-            if !self.tell(source, format!("{source}:close"), close).await {
-                return;
-            }
-        }
-        let committed = self.progress(source, |progress| {
-            progress.closed = true;
-            progress.committed_through
-        });
-        if committed >= status.last_sequence {
-            self.forget(source, committed);
-        }
-    }
-
-    async fn heartbeat(&self, source: SourceId) {
-        // Read first: a request that is admitted in between must not be older than what this heartbeat vouches for.
-        let sent_at = self.clock.now();
-        let Some(status) = self.journal.status(source) else { return };
-        // A source that has nothing to tell is not announced.
-        if status.sealed || (status.last_sequence == 0 && status.open_requests == 0) {
-            return;
-        }
-        let number = self.progress(source, |progress| {
-            progress.heartbeats += 1;
-            progress.heartbeats
-        });
-        let heartbeat = Heartbeat {
-            last_sequence: status.last_sequence,
-            open_requests: status.open_requests as u64,
-            oldest_open_admission_ms: status.oldest_open_admission.map_or(0, |time| time.unix_ms()),
-            sent_at_ms: sent_at.unix_ms(),
-        };
-        // One that is lost is followed by the next.
-        self.tell(source, format!("{source}:h{number}"), Body::Heartbeat(heartbeat)).await;
-    }
-
-    async fn tell(&self, source: SourceId, id: String, body: Body) -> bool {
-        let message = UsageMessage { source: source.to_string(), body: Some(body) };
-        let delivery = Delivery::Message {
-            subject: usage_subject(PARTITION),
-            id,
-            headers: vec![("Maas-Source", source.to_string())],
-            payload: message.encode_to_vec().into(),
-        };
-        self.bus.deliver(delivery).await.is_ok()
-    }
-
-    /// Takes in watermarks; those of other proxies are not ours to know.
-    pub(super) fn heard(&self, payload: Bytes) {
-        match Watermarks::decode(payload) {
-            Ok(watermarks) => self.take_in(watermarks),
-            Err(error) => tracing::warn!(error = %error, "a watermark cannot be read"),
-        }
-    }
-
-    fn take_in(&self, watermarks: Watermarks) {
-        for watermark in watermarks.sources {
-            let Ok(source) = watermark.source.parse::<SourceId>() else { continue };
-            let Some(status) = self.journal.status(source) else { continue };
-            let closed = self.progress(source, |progress| {
-                if watermark.committed_through != progress.committed_through {
-                    progress.moved_at = Instant::now();
-                }
-                progress.committed_through = watermark.committed_through;
-                progress.committed_above = watermark.above.iter().map(|range| (range.first, range.last)).collect();
-                progress.closed
-            });
-            // A source that has ended says its last word before it is forgotten.
-            if closed || !status.sealed {
-                self.forget(source, watermark.committed_through);
-            }
-        }
-    }
-
-    fn forget(&self, source: SourceId, committed_through: u64) {
-        let forgotten = self.journal.forget(source, committed_through);
-        // A watermark that was heard twice finds nothing left to forget.
-        if let Err(error) = forgotten.or_else(|error| match error {
-            JournalError::UnknownSource { .. } => Ok(()),
-            other => Err(other),
-        }) {
-            tracing::warn!(source = %source, error = %error, "committed segments stay in the journal for now");
-        }
-        if self.journal.status(source).is_none() {
-            self.sources.lock().unwrap_or_else(PoisonError::into_inner).remove(&source);
-        }
-    }
-
-    fn progress<T>(&self, source: SourceId, use_it: impl FnOnce(&mut Progress) -> T) -> T {
+    pub(super) fn progress<T>(&self, source: SourceId, use_it: impl FnOnce(&mut Progress) -> T) -> T {
         let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        use_it(sources.entry(source).or_insert_with(Progress::new))
+        let committed_through = || self.journal.status(source).map_or(0, |status| status.committed_through);
+        use_it(sources.entry(source).or_insert_with(|| Progress::new(committed_through())))
     }
 
-    fn all_sealed(&self) -> bool {
-        let status = |source: &SourceId| self.journal.status(*source);
-        self.journal.sources().iter().filter_map(status).all(|status| status.sealed)
+    /// Lets go of sources that the journal has deleted.
+    fn forget_gone(&self) {
+        let known = self.journal.sources();
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|source, _| known.contains(source));
+    }
+
+    /// Whether nothing is left to be told, or the time for that is over.
+    fn may_end(&self, sealed_at: &mut Option<Instant>) -> bool {
+        let busy = self.busy_sources();
+        if busy.iter().any(|(_, status)| !status.sealed) {
+            return false;
+        }
+        let since = *sealed_at.get_or_insert_with(Instant::now);
+        busy.is_empty() || since.elapsed() >= LAST_WORDS
     }
 
     /// Ends some time after the soft stop, when nothing needs the watermark any more.
-    async fn all_forgotten(&self, soft_stop: &CancellationToken) {
+    async fn all_committed(&self, soft_stop: &CancellationToken) {
         soft_stop.cancelled().await;
         let mut look = tokio::time::interval(LOOK_EVERY);
-        let mut sealed_at: Option<Instant> = None;
+        let mut sealed_at = None;
         loop {
             look.tick().await;
-            if self.all_sealed() {
-                let since = *sealed_at.get_or_insert_with(Instant::now);
-                if self.journal.sources().is_empty() || since.elapsed() >= LAST_WORDS {
-                    return;
-                }
+            if self.may_end(&mut sealed_at) {
+                return;
             }
         }
     }

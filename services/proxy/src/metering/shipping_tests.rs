@@ -37,6 +37,10 @@ struct World {
 impl World {
     /// Nothing is shipped yet.
     async fn on(folder: &Path, resend_after: Duration) -> (Self, Recovery) {
+        Self::retaining(Duration::from_secs(3_600), folder, resend_after).await
+    }
+
+    async fn retaining(retention: Duration, folder: &Path, resend_after: Duration) -> (Self, Recovery) {
         let process = Process::new().unwrap();
         let bus = InProcessBus::new();
         let spec = ConsumerSpec {
@@ -48,10 +52,10 @@ impl World {
         };
         let consumer = bus.consume(spec).await.unwrap();
         let metrics = Arc::new(ProxyMetrics::register(&process.metrics).unwrap());
-        let options = JournalOptions { segment_bytes: 1_000, ..JournalOptions::default() };
+        let options = JournalOptions { segment_bytes: 1_000, retention, ..JournalOptions::default() };
         let (journal, recovery) = Journal::open(folder, options).unwrap();
         let shared = Arc::new(bus.clone());
-        let shipper = Shipper::new(journal.clone(), shared, metrics, process.clock.clone(), resend_after);
+        let shipper = Shipper::new(journal.clone(), shared, metrics, &process, resend_after);
         (Self { process, bus, consumer, journal, shipper }, recovery)
     }
 
@@ -60,6 +64,27 @@ impl World {
         let message = timeout(PATIENCE, self.consumer.next()).await.unwrap().unwrap();
         let body = UsageMessage::decode(message.payload.clone()).unwrap().body.unwrap();
         (message, body)
+    }
+
+    /// Ships until so many events have come; gives their sequences.
+    async fn shipped(&mut self, count: usize) -> Vec<u64> {
+        let mut shipped = Vec::new();
+        while shipped.len() < count {
+            let (message, body) = self.next().await;
+            shipped.extend(sequences(&body));
+            message.ack().await.unwrap();
+        }
+        shipped
+    }
+
+    /// Answers questions for the watermark with what is in the ledger then.
+    async fn answer_from(&self, ledger: &Arc<Mutex<bytes::Bytes>>) {
+        let asked = ledger.clone();
+        let answer = move |_| -> maas_bus::AnswerFuture {
+            let answer = asked.lock().unwrap().clone();
+            Box::pin(async move { answer })
+        };
+        self.bus.respond(WATERMARK_QUERY_SUBJECT, Arc::new(answer)).await.unwrap();
     }
 
     /// Acknowledges what comes until the last word.
@@ -75,7 +100,7 @@ impl World {
 }
 
 fn told(watermark: Watermark) -> bytes::Bytes {
-    Watermarks { sources: vec![watermark] }.encode_to_vec().into()
+    Watermarks { sources: vec![watermark], told_at_ms: 0 }.encode_to_vec().into()
 }
 
 fn watermark(source: SourceId, committed_through: u64, above: &[(u64, u64)]) -> Watermark {
@@ -164,29 +189,20 @@ async fn a_source_that_died_before_its_first_settlement_is_closed_by_the_next_bo
 #[tokio::test]
 async fn a_watermark_that_went_back_behind_what_was_forgotten_holds_no_resend_up() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut world, _) = World::on(folder.path(), Duration::from_millis(100)).await;
+    let (mut world, _) = World::retaining(Duration::ZERO, folder.path(), Duration::from_millis(100)).await;
     let mut worker = world.journal.worker(1).unwrap();
     let source = worker.source_id();
     for _ in 0..600 {
         settle_one(&world.process, &mut worker);
     }
     world.shipper.spawn(&world.process);
-    let mut shipped = Vec::new();
-    while shipped.len() < 600 {
-        let (message, body) = world.next().await;
-        shipped.extend(sequences(&body));
-        message.ack().await.unwrap();
-    }
+    world.shipped(600).await;
     world.shipper.heard(told(watermark(source, 500, &[])));
+    world.journal.tidy().unwrap();
     assert!(world.journal.settled_range(source, 1, 400, 1).unwrap().is_empty(), "the first are gone");
     // The ledger was restored from a copy: it has the first 100, and 590 to 595 came again.
     let ledger = Arc::new(Mutex::new(told(watermark(source, 100, &[(590, 595)]))));
-    let asked = ledger.clone();
-    let answer = move |_| -> maas_bus::AnswerFuture {
-        let answer = asked.lock().unwrap().clone();
-        Box::pin(async move { answer })
-    };
-    world.bus.respond(WATERMARK_QUERY_SUBJECT, Arc::new(answer)).await.unwrap();
+    world.answer_from(&ledger).await;
     world.shipper.heard(ledger.lock().unwrap().clone());
     let mut again = BTreeSet::new();
     let resends = async {
@@ -202,4 +218,74 @@ async fn a_watermark_that_went_back_behind_what_was_forgotten_holds_no_resend_up
     };
     timeout(PATIENCE, resends).await.unwrap();
     assert!((501..=589).chain(596..=600).all(|sequence| again.contains(&sequence)), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_restored_ledger_gets_again_what_is_kept_of_a_source_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut world, _) = World::on(folder.path(), Duration::from_millis(100)).await;
+    let mut worker = world.journal.worker(1).unwrap();
+    let source = worker.source_id();
+    (0..20).for_each(|_| settle_one(&world.process, &mut worker));
+    drop(worker);
+    world.shipper.spawn(&world.process);
+    assert_eq!(world.close().await.last_sequence, 20);
+    world.shipper.heard(told(watermark(source, 20, &[])));
+    let ledger = Arc::new(Mutex::new(told(watermark(source, 15, &[]))));
+    world.answer_from(&ledger).await;
+    world.shipper.ask_about_ended().await;
+    assert_eq!(world.shipped(5).await, [16, 17, 18, 19, 20]);
+    // And one that does not know the source at all gets everything.
+    *ledger.lock().unwrap() = Watermarks::default().encode_to_vec().into();
+    world.shipper.ask_about_ended().await;
+    assert!(world.shipped(20).await.contains(&1));
+}
+
+#[tokio::test]
+async fn the_next_boot_asks_before_it_ships_what_the_last_has_shipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, _) = World::on(folder.path(), PATIENCE).await;
+    let mut worker = world.journal.worker(1).unwrap();
+    let source = worker.source_id();
+    (0..20).for_each(|_| settle_one(&world.process, &mut worker));
+    drop((world, worker));
+    let (mut world, recovery) = World::on(folder.path(), PATIENCE).await;
+    world.answer_from(&Arc::new(Mutex::new(told(watermark(source, 18, &[]))))).await;
+    recover(&world.journal, recovery, || true).unwrap();
+    world.shipper.spawn(&world.process);
+    assert_eq!(world.shipped(2).await, [19, 20]);
+}
+
+#[tokio::test]
+async fn a_boot_that_hears_of_a_newer_one_admits_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, _) = World::on(folder.path(), PATIENCE).await;
+    let mut worker = world.journal.worker(1).unwrap();
+    let open = EventId::new_at(world.process.clock.now());
+    worker.admit(open, b"", Flush::Now).unwrap();
+    let newer = EventId::new_at(world.process.clock.now().plus(Duration::from_secs(1))).uuid();
+    let of = |instance, boot| SourceId { instance, boot, worker: 1 };
+    world.shipper.heard(told(watermark(of(uuid::Uuid::from_u128(5), newer), 1, &[])));
+    assert!(worker.can_admit() && world.process.readiness.is_ready(), "it is another instance's");
+    world.shipper.heard(told(watermark(of(world.journal.instance(), newer), 1, &[])));
+    assert!(!worker.can_admit() && !world.process.readiness.is_ready());
+    assert_eq!(worker.settle(open, |_| "", Flush::Now).unwrap(), 1, "what is open is settled");
+    assert!(!worker.can_admit(), "and nothing takes it back");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_makes_the_proxy_not_ready_until_it_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let (world, _) = World::on(folder.path(), PATIENCE).await;
+    let told_at = |seconds: i64| {
+        let told_at_ms = world.process.clock.now().unix_ms() + seconds * 1_000;
+        bytes::Bytes::from(Watermarks { sources: Vec::new(), told_at_ms }.encode_to_vec())
+    };
+    let ledger = Arc::new(Mutex::new(told_at(3_600)));
+    world.answer_from(&ledger).await;
+    for (seconds, is_ready) in [(3_600, false), (0, true), (-3_600, false), (20, true)] {
+        *ledger.lock().unwrap() = told_at(seconds);
+        world.shipper.ask_about_ended().await;
+        assert_eq!(world.process.readiness.is_ready(), is_ready, "{seconds}");
+    }
 }

@@ -39,7 +39,7 @@ pub use route::ModelRoute;
 pub use send::{AttemptKind, Attempted, Reply, Sent, send};
 
 use crate::{
-    metering::{Account, Admission, OpenRequest},
+    metering::{Account, Admission, OpenRequest, on_disk},
     path::{Endpoint, route},
     refusal::Refusal,
     relay,
@@ -185,12 +185,17 @@ async fn inference(
     if let Err(error) = open.on_record().await {
         return Ok(relay::refuse(open, asked.api, &unrecorded(error)));
     }
+    let confirming = open.confirming();
     shared.metrics.overhead_route.observe(body_read.elapsed().as_secs_f64());
 
-    Ok(match route {
+    let answer = match route {
         Some(route) => relay::relay(worker, open, Rc::new(asked), route, in_progress).await,
         None => token_count::answer(open, &asked).await,
-    })
+    };
+    match confirming {
+        None => Ok(answer),
+        Some(confirming) => on_disk::hold_back(confirming, answer).await.map_err(unrecorded),
+    }
 }
 
 /// The fallback of the model that has made the answer which the request goes on from: only it knows that answer.

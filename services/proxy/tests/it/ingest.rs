@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -17,6 +17,7 @@ use maas_events::{
     validate,
 };
 use maas_testkit::eventually;
+use maas_types::{Clock as _, SystemClock};
 use prost::Message as _;
 use tokio::task::JoinHandle;
 
@@ -33,6 +34,8 @@ pub struct Books {
     sources: Mutex<BTreeMap<String, Source>>,
     /// Acknowledges and then behaves as if it had never heard: a store that was rolled back.
     pub forgetful: AtomicBool,
+    /// How far its clock is ahead of everybody else's.
+    pub clock_ahead_ms: AtomicI64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -104,7 +107,8 @@ impl Books {
             committed_through: if forgetful { 0 } else { source.dense_through() },
             above: Vec::new(),
         };
-        Watermarks { sources: sources.iter().map(watermark).collect() }.encode_to_vec().into()
+        let told_at_ms = SystemClock.now().unix_ms() + self.clock_ahead_ms.load(Ordering::Relaxed);
+        Watermarks { sources: sources.iter().map(watermark).collect(), told_at_ms }.encode_to_vec().into()
     }
 
     pub fn sources(&self) -> BTreeMap<String, Source> {

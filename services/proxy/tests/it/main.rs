@@ -15,6 +15,7 @@ mod headers;
 mod http;
 mod ingest;
 mod instances;
+mod journal;
 mod keys;
 mod malformed;
 mod messages;

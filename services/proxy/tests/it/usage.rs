@@ -115,7 +115,11 @@ async fn the_longest_texts_fit_a_record() {
 
 #[tokio::test]
 async fn usage_waits_for_its_consumer_and_then_leaves_the_journal() {
-    let world = World::with(Setup { without_ingest: true, ..Setup::default() }).await;
+    let keeps_nothing = |settings: &mut maas_proxy::ProxySettings| {
+        settings.journal_retention = HumanDuration::from_millis(0);
+    };
+    let setup = Setup { without_ingest: true, settings: vec![Box::new(keeps_nothing)], ..Setup::default() };
+    let world = World::with(setup).await;
     for number in 0..3 {
         assert_eq!(world.chat("chat", "").id(&format!("early-{number}")).send().await.status, 200);
     }
