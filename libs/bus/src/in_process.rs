@@ -31,7 +31,7 @@ use self::{
     group::{Envelope, Group},
     state::StateTable,
 };
-use crate::{Bus, BusError, Consumer, ConsumerSpec, Responder, StateWatch};
+use crate::{Bus, BusError, Consumer, ConsumerSpec, ConsumerStatus, Responder, StateWatch};
 
 /// How long a delivery waits for a consumer to appear.
 const CONSUMER_WAIT: Duration = Duration::from_secs(2);
@@ -146,6 +146,12 @@ impl Bus for InProcessBus {
         };
         self.inner.groups_changed.send_replace(());
         Ok(consumer)
+    }
+
+    async fn consumer_status(&self, spec: &ConsumerSpec) -> Result<ConsumerStatus, BusError> {
+        let group = lock(&self.inner.groups).get(spec.name).map(Arc::clone);
+        let missing = || BusError::Unavailable(format!("nobody consumes as `{}` yet", spec.name));
+        group.map(|group| group.status()).ok_or_else(missing)
     }
 
     fn watch_state(&self, bucket: Bucket) -> StateWatch {

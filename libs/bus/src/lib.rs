@@ -58,6 +58,10 @@ pub trait Bus: Send + Sync + 'static {
     /// Messages come in the order of the stream, except those that are delivered again.
     async fn consume(&self, spec: ConsumerSpec) -> Result<Consumer, BusError>;
 
+    /// How a durable consumer stands at this moment, of all processes that share its name. For people and gauges; an
+    /// acknowledgement on its way is not in it yet.
+    async fn consumer_status(&self, spec: &ConsumerSpec) -> Result<ConsumerStatus, BusError>;
+
     /// Watches a bucket; see the crate's contract. The watch ends when the receiver is dropped.
     fn watch_state(&self, bucket: Bucket) -> StateWatch;
 
@@ -96,7 +100,19 @@ pub struct ConsumerSpec {
     pub max_in_flight: usize,
 }
 
-/// The receiving end of [`Bus::consume`]. Supervised: it reconnects and is created again when the server lost it.
+/// What waits for a durable consumer, in messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConsumerStatus {
+    /// Not handed out yet.
+    pub pending: u64,
+    /// Handed out, and not acknowledged yet.
+    pub unacknowledged: u64,
+    /// Of the unacknowledged ones, those that were handed out more than once.
+    pub redelivered: u64,
+}
+
+/// The receiving end of [`Bus::consume`]. Supervised: it reconnects, and is created again when the server lost it or
+/// delivers nothing although there is something.
 pub struct Consumer {
     messages: mpsc::Receiver<Message>,
 }

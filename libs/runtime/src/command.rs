@@ -24,7 +24,12 @@ struct CommandLine {
 
 /// The command of this process; a wrong command line prints the usage and gives the exit code for that.
 pub fn parse() -> Result<ServiceCommand, std::process::ExitCode> {
-    CommandLine::try_parse().map(|line| line.command).map_err(|error| {
+    parse_as::<CommandLine>().map(|line| line.command)
+}
+
+/// The same for a process that has commands of its own besides.
+pub fn parse_as<L: Parser>() -> Result<L, std::process::ExitCode> {
+    L::try_parse().map_err(|error| {
         // Help and version are errors to clap too, with exit code 0; nobody is left to tell when printing fails.
         let _ = error.print();
         std::process::ExitCode::from(if error.use_stderr() { crate::exit::USAGE } else { 0 })

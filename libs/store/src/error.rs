@@ -72,6 +72,8 @@ pub fn classify(error: DbErr) -> StoreError {
         Some(code) if code.starts_with("08") || code.starts_with("57P") || code == "53300" => {
             StoreError::Unavailable(error)
         }
+        // The statement took longer than it may; the session was ended since it left its transaction idle.
+        Some("57014" | "25P03") => StoreError::Unavailable(error),
         Some(_) => StoreError::Other(error),
         None if is_transport(&error) => StoreError::Unavailable(error),
         None => StoreError::Other(error),

@@ -111,6 +111,8 @@ ids! {
     SourceId = "src_";
     /// A usage event. Minted at admission, independent of the request id, unique for ever.
     EventId = "evt_";
+    /// A signed row that corrects or completes what usage events have booked.
+    CorrectionId = "cor_";
     AuditId = "aud_";
     /// Identifies one HTTP request in logs and answers; never used for billing.
     RequestId = "req_";

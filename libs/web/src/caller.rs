@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, http::Method, web};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use maas_types::{Role, SessionId, TokenId, UserId};
+use maas_types::{Role, SessionId, TeamId, TokenId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +27,10 @@ pub struct Caller {
     pub via: Via,
     /// The one-time password is still in use: nothing but changing it is allowed.
     pub must_change_password: bool,
+    /// The teams that the caller owns, in no order; what these used is theirs to see. An answer of auth without the
+    /// field names none.
+    #[serde(default)]
+    pub owned_teams: Vec<TeamId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

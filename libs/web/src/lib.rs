@@ -21,6 +21,7 @@ pub mod path;
 pub mod permission;
 pub mod problem;
 pub mod query;
+mod query_values;
 pub mod remote_caller;
 pub mod server;
 

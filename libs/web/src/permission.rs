@@ -91,6 +91,8 @@ permissions! {
     ReadModelAdministration = "models.administration.read": user Denied, readonly All, admin All;
     ManageModels = "models.manage": user Denied, readonly Denied, admin All;
     ReadUsage = "usage.read": user Own, readonly All, admin All;
+    ReconcileUsage = "usage.reconcile": user Denied, readonly All, admin All;
+    ManageUsage = "usage.manage": user Denied, readonly Denied, admin All;
 }
 
 /// A caller who holds the permission `P`. As an argument of a handler it is the check.

@@ -1,18 +1,22 @@
-//! Query strings: typed, unknown parameters refused, pages with checked limits.
+//! Query strings: typed, unknown parameters refused, repeated ones for lists, pages with checked limits.
 
 use std::pin::Pin;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use maas_types::{Cursor, PageLimit};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_path_to_error::{Path, Segment};
 use utoipa::IntoParams;
 
 use crate::{
     gate::Gate,
     problem::{FieldFault, Problem, ProblemCode},
+    query_values::QueryValues,
 };
 
-/// A checked query string. `T` denies unknown fields.
+/// A checked query string. `T` is a struct, or a tuple of structs that share the parameters; what none of them has a
+/// field for is refused. A field that is a list takes a parameter that is given several times; give it
+/// `#[serde(default)]`.
 #[derive(Debug)]
 pub struct QueryParams<T>(pub T);
 
@@ -31,22 +35,28 @@ impl<T: DeserializeOwned + 'static> FromRequest for QueryParams<T> {
 }
 
 fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let pairs = form_urlencoded::parse(query.as_bytes());
-    let deserializer = serde_urlencoded::Deserializer::new(pairs);
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+    let values = QueryValues::parse(query);
+    let parsed = serde_path_to_error::deserialize(&values).map_err(|error| {
         let detail = error.inner().to_string();
-        let name = parameter_of(&error.path().to_string(), &detail);
-        let code = if detail.starts_with("unknown field") { "unknown_parameter" } else { "invalid_value" };
-        Problem::invalid(vec![FieldFault::new(format!("?{name}"), code, detail)])
-    })
+        let name = parameter_of(error.path(), &detail);
+        Problem::invalid(vec![FieldFault::new(format!("?{name}"), "invalid_value", detail)])
+    });
+    let (unknown, known) = values.unknown();
+    if unknown.is_empty() {
+        return parsed;
+    }
+    let detail = |name: &String| format!("unknown parameter `{name}`, expected one of {}", known.join(", "));
+    let fault = |name: &String| FieldFault::new(format!("?{name}"), "unknown_parameter", detail(name));
+    Err(Problem::invalid(unknown.iter().map(fault).collect()))
 }
 
-/// The path where serde knows it, else the name inside its message.
-fn parameter_of(path: &str, detail: &str) -> String {
-    if path != "." && !path.is_empty() {
-        return path.to_owned();
-    }
-    detail.split('`').nth(1).unwrap_or("").to_owned()
+/// The parameter on the path, where serde knows it, else the name inside its message.
+fn parameter_of(path: &Path, detail: &str) -> String {
+    let mut names = path.iter().filter_map(|segment| match segment {
+        Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    });
+    names.next().unwrap_or_else(|| detail.split('`').nth(1).unwrap_or("").to_owned())
 }
 
 /// The parameters of every list. Lists with filters repeat these two fields and build it with [`PageQuery::new`].
@@ -135,5 +145,37 @@ mod tests {
         assert_eq!((first, rest, end), (vec!["a".to_owned(), "b".to_owned()], vec!["c".to_owned()], None));
         let page: PageQuery = parse("cursor=nonsense").unwrap();
         assert_eq!(page.checked::<u64>().unwrap_err().faults[0].code, "invalid_cursor");
+    }
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Filters {
+        model: Vec<String>,
+        key_id: Vec<maas_types::KeyId>,
+        at: Option<maas_types::Timestamp>,
+    }
+
+    #[test]
+    fn a_list_takes_every_repetition_and_a_single_value_only_one() {
+        let filters: Filters = parse("model=b&at=2026-11-20T09:30:00Z&model=a%26c").unwrap();
+        assert_eq!((filters.model, filters.at.is_some()), (vec!["b".to_owned(), "a&c".to_owned()], true));
+        let problem = parse::<PageQuery>("limit=1&limit=2").unwrap_err();
+        assert_eq!(
+            (problem.faults[0].pointer.as_str(), problem.faults[0].detail.as_str()),
+            ("?limit", "given more than once")
+        );
+        let problem = parse::<Filters>(&format!("key_id=key_{:032}&key_id=nonsense", 1)).unwrap_err();
+        assert_eq!(problem.faults[0].pointer, "?key_id");
+    }
+
+    #[test]
+    fn structs_of_a_tuple_share_the_parameters() {
+        let (filters, page): (Filters, PageQuery) = parse("model=a&limit=7").unwrap();
+        assert_eq!((filters.model, page.limit), (vec!["a".to_owned()], Some(7)));
+        let problem = parse::<(Filters, PageQuery)>("model=a&colour=red&size=3").unwrap_err();
+        let unknown: Vec<_> = problem.faults.iter().map(|fault| fault.pointer.as_str()).collect();
+        assert_eq!(unknown, ["?colour", "?size"]);
+        let problem = parse::<(Filters, PageQuery)>("limit=ten").unwrap_err();
+        assert_eq!((problem.faults[0].pointer.as_str(), problem.faults[0].code.as_str()), ("?limit", "invalid_value"));
     }
 }

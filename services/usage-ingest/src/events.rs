@@ -91,20 +91,23 @@ fn event_entry(source: &Arc<str>, wire: UsageEvent, now: Timestamp) -> Entry {
             reason,
         })
     };
-    if let Err(invalid) = validate::usage_event(&wire) {
-        return refused(&wire, RefusalKind::Invalid, invalid.to_string());
+    match received_event(source, &wire) {
+        Err(invalid) => refused(&wire, RefusalKind::Invalid, invalid.to_string()),
+        Ok(received) => match window::check(received.event.admitted_at(), now) {
+            Err(outside) => refused(&wire, RefusalKind::OutsideWindow, outside.to_string()),
+            Ok(()) => Entry::Event(Box::new(received)),
+        },
     }
-    if let Err(outside) = window::check(validate::admitted_at(&wire), now) {
-        return refused(&wire, RefusalKind::OutsideWindow, outside.to_string());
-    }
-    let sequence = wire.sequence;
+}
+
+/// An event that satisfies every rule but the admission window, which is the caller's to judge.
+pub fn received_event(source: &Arc<str>, wire: &UsageEvent) -> Result<ReceivedEvent, InvalidEvent> {
+    validate::usage_event(wire)?;
     // The canonical form: equal for equal events, whoever sends them and as which number.
     let payload = Bytes::from(UsageEvent { sequence: 0, ..wire.clone() }.encode_to_vec());
     let fingerprint = Fingerprint(Sha256::digest(&payload).into());
-    match event_from_wire(&wire, fingerprint) {
-        Ok(event) => Entry::Event(Box::new(ReceivedEvent { source: source.clone(), sequence, event, payload })),
-        Err(invalid) => refused(&wire, RefusalKind::Invalid, invalid.to_string()),
-    }
+    let event = event_from_wire(wire, fingerprint)?;
+    Ok(ReceivedEvent { source: source.clone(), sequence: wire.sequence, event, payload })
 }
 
 fn event_from_wire(wire: &UsageEvent, fingerprint: Fingerprint) -> Result<Event, InvalidEvent> {

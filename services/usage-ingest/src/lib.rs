@@ -1,8 +1,9 @@
 //! The ledger: every usage event once, what is summed from it, and how complete it is.
 //!
-//! Owns the events, the quarter-hour rollups, the monthly ledger, the last use of keys, the committed sequences of all
-//! producers and the quarantine. It never works out a price or which limits apply (events carry both, fixed at
-//! admission), never sees a prompt, and never edits or drops an event that it has stored.
+//! Owns the events, their signed corrections, the sums over both (quarter hours, days, overviews, the monthly ledger), the
+//! last use of keys, the committed sequences of all producers and the quarantine. It never works out a price or which
+//! limits apply (events carry both, fixed at admission), never sees a prompt, and never edits an event that it has stored;
+//! it drops raw events only when their retention is over.
 //!
 //! The way of an event: [`service::consumer`] gathers messages, [`events`] checks and converts them, [`service::writer`]
 //! sees to it that all of them are committed, [`service::commit`] is the transaction. Each of these files opens with its
@@ -13,26 +14,39 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+mod audit;
 pub mod domain;
 pub mod events;
+mod held_events;
 mod http;
 pub mod metrics;
 mod migration;
+mod pipeline_metrics;
 pub mod service;
 pub mod settings;
 pub mod store;
+
+use std::sync::Arc;
 
 use actix_web::web;
 use maas_bus::{BusError, SharedBus};
 use maas_events::topic::{KEY_USAGE_SUBJECT, WATERMARK_QUERY_SUBJECT};
 use maas_runtime::{metrics::MetricsError, process::Process};
-use maas_store::{Database, StoreError};
+use maas_store::{
+    Database, StoreError,
+    outbox::{OutboxSignal, Relay},
+};
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     app::UsageState,
+    http::repair::RepairState,
     metrics::UsageMetrics,
-    service::{consumer::UsageConsumer, key_usage, monitor::Monitor, watermarks, writer::Writer},
+    pipeline_metrics::PipelineMetrics,
+    service::{
+        consumer::UsageConsumer, export::ExportSlots, key_usage, monitor::Monitor, partitions::PartitionKeeper,
+        repair::Repair, supervise::Supervisor, watermarks, writer::Writer,
+    },
 };
 pub use crate::{migration::Migrator, settings::UsageIngestSettings};
 
@@ -51,6 +65,7 @@ pub enum StartError {
 #[derive(Clone)]
 pub struct UsageIngest {
     state: UsageState,
+    repair: RepairState,
 }
 
 pub async fn migrate(database: &Database) -> Result<(), StoreError> {
@@ -78,7 +93,7 @@ impl UsageIngest {
         let metrics = UsageMetrics::register(&process.metrics)?;
         let readiness = process.readiness.scoped("usage");
         let clock = process.clock.clone();
-        bus.respond(WATERMARK_QUERY_SUBJECT, watermarks::responder(database.clone())).await?;
+        bus.respond(WATERMARK_QUERY_SUBJECT, watermarks::responder(database.clone(), clock.clone())).await?;
         let key_usage = key_usage::responder(database.clone(), clock.clone(), settings.currency);
         bus.respond(KEY_USAGE_SUBJECT, key_usage).await?;
 
@@ -93,17 +108,40 @@ impl UsageIngest {
         };
         process.lifecycle.spawn("usage monitor", monitor.run(stop.clone()));
 
+        let keeper = PartitionKeeper {
+            database: database.clone(),
+            clock: clock.clone(),
+            retention: settings.raw_retention.get(),
+        };
+        process.lifecycle.spawn("usage partitions", keeper.run(stop.clone()));
+
+        let repair = Repair {
+            database: database.clone(),
+            bus: bus.clone(),
+            clock: clock.clone(),
+            settings: settings.clone(),
+            signal: OutboxSignal::default(),
+            proving: Arc::default(),
+        };
+        let supervisor = Supervisor { repair: repair.clone(), metrics: PipelineMetrics::register(&process.metrics)? };
+        process.lifecycle.spawn("usage supervision", supervisor.clone().watch(stop.clone()));
+        process.lifecycle.spawn("usage proofs", supervisor.prove(stop.clone()));
+        audit::spawn_relay(Relay::new(database.clone(), repair.signal.clone()), bus.clone(), process)?;
+
         let check = readiness.register("consumer");
-        let writer = Writer { database: database.clone(), clock: clock.clone(), metrics, check };
-        let state = UsageState { database, clock, currency: settings.currency };
+        let closing = settings.month_closing();
+        let writer = Writer { database: database.clone(), clock: clock.clone(), metrics, check, closing };
+        let currency = settings.currency;
+        let state = UsageState { database, clock, currency, export_slots: ExportSlots::default() };
         let consumer = UsageConsumer { bus, writer, settings };
         process.lifecycle.spawn("usage consumer", consumer.run(stop.clone()));
-        Ok(Self { state })
+        Ok(Self { state, repair: RepairState(repair) })
     }
 
     /// The public operations and their state, for one worker.
     pub fn configure(&self, services: &mut ServiceConfig<'_>) {
         services.app_data(web::Data::new(self.state.clone()));
+        services.app_data(web::Data::new(self.repair.clone()));
         app::routes(services);
     }
 }

@@ -41,12 +41,12 @@ struct CostLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ConsumerLabels {
+pub(crate) struct ConsumerLabels {
     stream: &'static str,
     consumer: &'static str,
 }
 
-const CONSUMER_LABELS: ConsumerLabels = ConsumerLabels { stream: USAGE_STREAM, consumer: CONSUMER };
+pub(crate) const CONSUMER_LABELS: ConsumerLabels = ConsumerLabels { stream: USAGE_STREAM, consumer: CONSUMER };
 
 /// Clones share the metrics.
 #[derive(Debug, Clone)]
@@ -93,7 +93,8 @@ impl UsageMetrics {
     pub fn committed(&self, committed: &Committed, took: Duration, now: Timestamp) {
         self.commit_duration.observe(took.as_secs_f64());
         self.last_commit.set(Duration::from_millis(now.unix_ms().max(0).unsigned_abs()).as_secs_f64());
-        self.count("stored", committed.stored.len() as u64);
+        // Better counts of an event that was there are stored as a correction.
+        self.count("stored", committed.stored.len() as u64 + committed.corrected);
         self.count("duplicate", committed.duplicates);
         for kind in &committed.refused {
             self.count(outcome_of(*kind), 1);

@@ -17,7 +17,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{CONSUMER_WAIT, lock};
-use crate::{BusError, Consumer, ConsumerSpec, Message};
+use crate::{BusError, Consumer, ConsumerSpec, ConsumerStatus, Message};
 
 /// The longest pause before a dropped message comes again, so that a consumer that drops everything does not spin.
 const REDELIVERY_PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +34,9 @@ pub(super) struct Group {
     member_joined: watch::Sender<()>,
     in_flight: Semaphore,
     waiting: AtomicU64,
+    /// Deliveries that wait for an acknowledgement.
+    unacknowledged: AtomicU64,
+    redelivered: AtomicU64,
 }
 
 #[derive(Default)]
@@ -50,6 +53,8 @@ impl Group {
             members: Mutex::default(),
             member_joined: watch::Sender::new(()),
             waiting: AtomicU64::new(0),
+            unacknowledged: AtomicU64::new(0),
+            redelivered: AtomicU64::new(0),
         }
     }
 
@@ -67,6 +72,14 @@ impl Group {
         !self.live_members().is_empty()
     }
 
+    pub(super) fn status(&self) -> ConsumerStatus {
+        ConsumerStatus {
+            pending: self.waiting.load(Ordering::Relaxed),
+            unacknowledged: self.unacknowledged.load(Ordering::Relaxed),
+            redelivered: self.redelivered.load(Ordering::Relaxed),
+        }
+    }
+
     pub(super) fn join(&self) -> Consumer {
         let (sender, receiver) = mpsc::channel(self.spec.max_in_flight.max(1));
         lock(&self.members).all.push(sender);
@@ -76,14 +89,19 @@ impl Group {
 
     /// Returns when one of the members has acknowledged the message.
     pub(super) async fn deliver(&self, envelope: &Envelope) -> Result<(), BusError> {
-        let waiting = Waiting::new(&self.waiting);
+        let waiting = Counted::new(&self.waiting);
         let _permit = self.in_flight.acquire().await.map_err(|closed| BusError::Unavailable(closed.to_string()))?;
         drop(waiting);
+        let _unacknowledged = Counted::new(&self.unacknowledged);
+        let mut _redelivered = None;
         // Shared by all deliveries of this message: a late acknowledgement counts too.
         let acknowledged = CancellationToken::new();
         let mut deliveries = 0;
         loop {
             deliveries += 1;
+            if deliveries == 2 {
+                _redelivered = Some(Counted::new(&self.redelivered));
+            }
             let (message, handle_dropped) = self.message(envelope, deliveries, acknowledged.clone());
             self.hand_out(message).await?;
             let redelivery = async {
@@ -161,17 +179,17 @@ impl Group {
     }
 }
 
-/// Counts one waiting delivery for as long as it waits, also when it is given up.
-struct Waiting<'a>(&'a AtomicU64);
+/// Counts one delivery for as long as it exists, also when it is given up.
+struct Counted<'a>(&'a AtomicU64);
 
-impl<'a> Waiting<'a> {
+impl<'a> Counted<'a> {
     fn new(count: &'a AtomicU64) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

@@ -33,6 +33,8 @@ pub struct NatsConfig {
     pub usage_max_age: Duration,
     /// How large the usage stream may become before it refuses new messages; see the module about the last bytes.
     pub usage_max_bytes: i64,
+    /// A consumer that has messages and delivers none of them for so long is replaced.
+    pub stuck_after: Duration,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -61,6 +63,7 @@ impl NatsConfig {
             replicas: 1,
             usage_max_age: 7 * DAY,
             usage_max_bytes: 4 * 1024 * 1024 * 1024,
+            stuck_after: Duration::from_secs(30),
         }
     }
 

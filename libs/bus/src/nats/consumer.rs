@@ -1,21 +1,25 @@
 //! Durable consumers, supervised.
 //!
-//! If the consumer, its stream or the connection is lost, it is created again with growing pauses, for ever. Messages
-//! that were on their way come again after `ack_wait`.
+//! If the consumer, its stream or the connection is lost, it is created again with growing pauses, for ever. A consumer
+//! that has messages and delivers none, and one that would skip messages, is replaced. Messages that were on their way
+//! come again after `ack_wait`.
 
 use async_nats::{
     HeaderMap,
     jetstream::{
-        self, ErrorCode,
-        consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull},
-        stream::{ConsumerError, ConsumerErrorKind},
+        self,
+        consumer::{Info, PullConsumer, pull},
     },
 };
 use futures_util::StreamExt;
 use tokio::{sync::mpsc, time::Duration};
 
-use super::{Link, outage::Outage, publish};
-use crate::{BusError, Consumer, ConsumerSpec, Message};
+use super::{
+    Link, durable,
+    outage::Outage,
+    stall::{Seen, Stall},
+};
+use crate::{BusError, Consumer, ConsumerSpec, ConsumerStatus, Message};
 
 /// A pull request is renewed this often.
 const PULL_EXPIRY: Duration = Duration::from_secs(10);
@@ -25,12 +29,18 @@ const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
 const LARGEST_BATCH: usize = 256;
 /// Nothing odd for this long: an outage is over, also when no message came.
 const CALM: Duration = Duration::from_secs(5);
-const DELIVER_FOR_EVER: i64 = -1;
+
+/// Why messages stopped.
+enum Interruption {
+    /// The connection, the consumer or its stream is gone.
+    Lost(String),
+    /// The server has messages and delivers none.
+    Stuck(Box<Info>),
+}
 
 /// Fails when the consumer cannot be created now; keeps it alive from then on.
 pub(super) async fn consume(link: Link, spec: ConsumerSpec) -> Result<Consumer, BusError> {
-    link.require_connection()?;
-    let messages = open(&link, &spec).await?;
+    let messages = messages_of(durable::open(&link, &spec).await?, &spec).await?;
     let (sender, receiver) = mpsc::channel(batch(&spec));
     tokio::spawn(async move {
         let closed = link.closed.clone();
@@ -43,14 +53,29 @@ pub(super) async fn consume(link: Link, spec: ConsumerSpec) -> Result<Consumer, 
     Ok(Consumer::new(receiver))
 }
 
+/// How the consumer stands at the server.
+pub(super) async fn status(link: &Link, spec: &ConsumerSpec) -> Result<ConsumerStatus, BusError> {
+    let standing = durable::look(link, spec).await?;
+    let info = standing.consumer.ok_or_else(|| BusError::Unavailable(format!("consumer {} is missing", spec.name)))?;
+    Ok(ConsumerStatus {
+        pending: info.num_pending,
+        unacknowledged: info.num_ack_pending as u64,
+        redelivered: info.num_redelivered as u64,
+    })
+}
+
 /// Returns when nobody receives any more.
 async fn supervise(link: Link, spec: ConsumerSpec, mut messages: pull::Stream, sender: &mpsc::Sender<Message>) {
     let mut outage = Outage::new(format!("consumer {}", spec.name));
     loop {
-        let Err(mut problem) = forward(&mut messages, sender, &mut outage).await else { return };
+        let Err(interruption) = forward(&link, &spec, &mut messages, sender, &mut outage).await else { return };
+        let (mut problem, stuck) = match interruption {
+            Interruption::Lost(problem) => (problem, None),
+            Interruption::Stuck(info) => ("messages wait and none is delivered".to_owned(), Some(info)),
+        };
         messages = loop {
             tokio::time::sleep(outage.failed(&problem)).await;
-            match open(&link, &spec).await {
+            match open_again(&link, &spec, stuck.as_deref()).await {
                 Ok(messages) => break messages,
                 Err(error) => problem = error.to_string(),
             }
@@ -60,42 +85,54 @@ async fn supervise(link: Link, spec: ConsumerSpec, mut messages: pull::Stream, s
 
 /// `Ok` when nobody receives any more, the reason when the messages stopped.
 async fn forward(
+    link: &Link,
+    spec: &ConsumerSpec,
     messages: &mut pull::Stream,
     sender: &mpsc::Sender<Message>,
     outage: &mut Outage,
-) -> Result<(), String> {
+) -> Result<(), Interruption> {
+    let mut stall = Stall::new(link.stuck_after);
+    let quiet = CALM.min(link.stuck_after);
     loop {
-        let Ok(message) = tokio::time::timeout(CALM, messages.next()).await else {
+        let Ok(message) = tokio::time::timeout(quiet, messages.next()).await else {
+            check(link, spec, &mut stall).await?;
             outage.over();
             continue;
         };
-        let message = message.ok_or("the messages ended")?.map_err(|error| error.to_string())?;
-        let message = from_nats(message)?;
+        let message = message.ok_or_else(|| Interruption::Lost("the messages ended".to_owned()))?;
+        let message = message.map_err(|error| Interruption::Lost(error.to_string()))?;
+        let message = from_nats(message).map_err(Interruption::Lost)?;
         outage.over();
+        // As long as nobody takes it, nothing is asked for, and no silence is the server's fault.
         if sender.send(message).await.is_err() {
             return Ok(());
         }
+        stall.over();
     }
 }
 
-/// Creates the durable consumer, or updates it where it differs, and asks for its messages.
-async fn open(link: &Link, spec: &ConsumerSpec) -> Result<pull::Stream, BusError> {
-    let config = pull::Config {
-        durable_name: Some(spec.name.to_owned()),
-        deliver_policy: DeliverPolicy::All,
-        ack_policy: AckPolicy::Explicit,
-        // No `backoff`: it would take the place of `ack_wait`.
-        ack_wait: spec.ack_wait,
-        max_deliver: DELIVER_FOR_EVER,
-        filter_subject: spec.subject.clone(),
-        max_ack_pending: i64::try_from(spec.max_in_flight.max(1)).unwrap_or(i64::MAX),
-        ..pull::Config::default()
+/// Nothing came for a while: is there nothing, or is something wrong?
+async fn check(link: &Link, spec: &ConsumerSpec, stall: &mut Stall) -> Result<(), Interruption> {
+    let standing = durable::look(link, spec).await.map_err(|error| Interruption::Lost(error.to_string()))?;
+    if let Some(fault) = standing.fault() {
+        return Err(Interruption::Lost(fault.to_owned()));
+    }
+    match standing.consumer {
+        None => Err(Interruption::Lost("the consumer is missing".to_owned())),
+        Some(info) if stall.is_stuck(Seen::of(&info)) => Err(Interruption::Stuck(Box::new(info))),
+        Some(_) => Ok(()),
+    }
+}
+
+async fn open_again(link: &Link, spec: &ConsumerSpec, stuck: Option<&Info>) -> Result<pull::Stream, BusError> {
+    let consumer = match stuck {
+        Some(info) => durable::replace(link, spec, info).await?,
+        None => durable::open(link, spec).await?,
     };
-    let consumer: PullConsumer = link
-        .jetstream
-        .create_consumer_on_stream(config, spec.stream)
-        .await
-        .map_err(|error| refusal(spec.stream, &error))?;
+    messages_of(consumer, spec).await
+}
+
+async fn messages_of(consumer: PullConsumer, spec: &ConsumerSpec) -> Result<pull::Stream, BusError> {
     consumer
         .stream()
         .max_messages_per_batch(batch(spec))
@@ -108,21 +145,6 @@ async fn open(link: &Link, spec: &ConsumerSpec) -> Result<pull::Stream, BusError
 
 fn batch(spec: &ConsumerSpec) -> usize {
     spec.max_in_flight.clamp(1, LARGEST_BATCH)
-}
-
-pub(super) fn refusal(stream: &str, error: &ConsumerError) -> BusError {
-    match error.kind() {
-        ConsumerErrorKind::JetStream(server) if server.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-            publish::missing(stream)
-        }
-        ConsumerErrorKind::JetStream(server) => publish::from_server(stream, &server),
-        ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request | ConsumerErrorKind::Other => {
-            BusError::Unavailable(format!("consumer on {stream}: {error}"))
-        }
-        ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => {
-            BusError::Refused(format!("consumer on {stream}: {error}"))
-        }
-    }
 }
 
 fn from_nats(message: jetstream::Message) -> Result<Message, String> {

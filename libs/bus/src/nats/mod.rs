@@ -14,12 +14,15 @@
 //!   discard the new; so a stream near its limit is an alarm, and the journals' resends are what keeps the count right.
 //!
 //! What is in which file: `config` connects, `streams` provisions and compares, `publish` and `state` deliver,
-//! `consumer` and `watch` supervise what arrives, `talk` is what nothing keeps.
+//! `consumer` and `watch` supervise what arrives (`durable` is the consumer at the server, `stall` says when it is stuck),
+//! `talk` is what nothing keeps.
 
 mod config;
 mod consumer;
+mod durable;
 mod outage;
 mod publish;
+mod stall;
 mod state;
 mod streams;
 mod talk;
@@ -40,7 +43,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::config::{NatsAuth, NatsConfig};
 use self::streams::StreamTable;
-use crate::{Bus, BusError, Consumer, ConsumerSpec, Responder, StateWatch};
+use crate::{Bus, BusError, Consumer, ConsumerSpec, ConsumerStatus, Responder, StateWatch};
 
 /// How long the server may take to confirm anything.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -59,6 +62,8 @@ struct Link {
     jetstream: jetstream::Context,
     /// Changes with each loss of the connection.
     losses: watched::Receiver<u64>,
+    /// See [`NatsConfig::stuck_after`].
+    stuck_after: Duration,
     closed: CancellationToken,
 }
 
@@ -69,7 +74,7 @@ impl NatsBus {
         let jetstream = ContextBuilder::new().timeout(SERVER_TIMEOUT).ack_timeout(SERVER_TIMEOUT).build(client.clone());
         let closed = CancellationToken::new();
         Ok(Self {
-            link: Link { client, jetstream, losses, closed: closed.clone() },
+            link: Link { client, jetstream, losses, stuck_after: config.stuck_after, closed: closed.clone() },
             streams: StreamTable::new(&config),
             _closed: closed.drop_guard(),
         })
@@ -106,6 +111,10 @@ impl Bus for NatsBus {
 
     async fn consume(&self, spec: ConsumerSpec) -> Result<Consumer, BusError> {
         consumer::consume(self.link.clone(), spec).await
+    }
+
+    async fn consumer_status(&self, spec: &ConsumerSpec) -> Result<ConsumerStatus, BusError> {
+        consumer::status(&self.link, spec).await
     }
 
     fn watch_state(&self, bucket: Bucket) -> StateWatch {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{
     context::{CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind},
-    stream::{Config, DiscardPolicy, RetentionPolicy, StorageType},
+    stream::{Config, DiscardPolicy, Info, RetentionPolicy, StorageType},
 };
 use maas_events::{Bucket, topic};
 
@@ -90,9 +90,14 @@ fn stream(config: &NatsConfig, name: &str, subject: String) -> Config {
 }
 
 async fn current(link: &Link, name: &str) -> Result<Config, BusError> {
+    info(link, name).await.map(|info| info.config)
+}
+
+/// What the server says of a stream.
+pub(super) async fn info(link: &Link, name: &str) -> Result<Info, BusError> {
     link.require_connection()?;
     match link.jetstream.get_stream(name).await {
-        Ok(stream) => Ok(stream.cached_info().config.clone()),
+        Ok(stream) => Ok(stream.cached_info().clone()),
         Err(error) => Err(match error.kind() {
             GetStreamErrorKind::JetStream(server) => from_server(name, &server),
             GetStreamErrorKind::Request => BusError::Unavailable(format!("stream {name}: {error}")),

@@ -17,7 +17,7 @@ use tokio::{
     time::{Duration, MissedTickBehavior},
 };
 
-use super::{Link, consumer, outage::Outage, state::VERSION_HEADER};
+use super::{Link, durable, outage::Outage, state::VERSION_HEADER};
 use crate::{StateChange, StateWatch};
 
 const WATCH_CAPACITY: usize = 256;
@@ -111,7 +111,7 @@ impl<'a> Round<'a> {
         let consumer = stream
             .create_consumer(config)
             .await
-            .map_err(|error| consumer::refusal(bucket.stream(), &error).to_string())?;
+            .map_err(|error| durable::refusal(bucket.stream(), &error).to_string())?;
         Ok(Self {
             bucket,
             watcher,

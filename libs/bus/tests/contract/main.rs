@@ -6,6 +6,7 @@ mod messages;
 mod outages;
 mod provisioning;
 mod state;
+mod stuck;
 mod talk;
 mod world;
 

@@ -1,6 +1,6 @@
 //! What only NATS can go through: a server that is killed, wiped or put back to an older copy.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use maas_bus::{BusError, StateChange};
@@ -8,7 +8,8 @@ use maas_events::Bucket;
 use maas_testkit::Signal;
 
 use crate::world::{
-    NatsWorld, changed, deliver_until_stored, message, next, next_change, next_history, soon, until, usage_spec, value,
+    NatsWorld, changed, copy_folder, deliver_until_stored, message, next, next_change, next_history, soon, until,
+    usage_spec, value,
 };
 
 #[tokio::test]
@@ -165,17 +166,5 @@ async fn frozen_server_is_unavailable_and_the_retry_is_no_duplicate() {
         let received = next(&mut consumer).await;
         assert_eq!(received.payload, id);
         received.ack().await.unwrap();
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy_folder(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
     }
 }

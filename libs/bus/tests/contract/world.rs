@@ -1,6 +1,6 @@
 //! Servers, messages and bounded waits.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use maas_bus::{BusError, Consumer, ConsumerSpec, Message, NatsBus, NatsConfig, SharedBus, StateChange, StateWatch};
@@ -120,6 +120,19 @@ pub async fn next_history(watch: &mut StateWatch) -> Vec<StateChange> {
             (StateChange::CaughtUp, Some(values)) => return std::mem::take(values),
             (value @ StateChange::Value { .. }, Some(values)) => values.push(value),
             (_, None) => {}
+        }
+    }
+}
+
+/// For putting a store back to what it was.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
         }
     }
 }

@@ -114,7 +114,7 @@ const KEYS: &[Service] = &[Service::KeyManagement];
 const CATALOG: &[Service] = &[Service::ModelCatalog];
 const USAGE: &[Service] = &[Service::UsageIngest];
 const PROXY: &[Service] = &[Service::Proxy];
-const OUTBOX: &[Service] = &[Service::Auth, Service::KeyManagement, Service::ModelCatalog];
+const OUTBOX: &[Service] = &[Service::Auth, Service::KeyManagement, Service::ModelCatalog, Service::UsageIngest];
 
 /// Declares one constant per row, and [`ALL`] with every row in this order.
 macro_rules! metrics {
@@ -188,6 +188,8 @@ metrics! {
         "Size of the journal's segments";
     PROXY_JOURNAL_OLDEST: Gauge "maas_proxy_journal_oldest_seconds" [] NONE PROXY
         "Age of the oldest usage event that is not committed yet";
+    PROXY_CLOCK_OFFSET: Gauge "maas_proxy_clock_offset_seconds" [] NONE PROXY
+        "How far the clock is off usage-ingest's at least; beyond 30 the proxy is not ready";
     PROXY_SNAPSHOT_AGE: Gauge "maas_proxy_snapshot_age_seconds" ["state"] NONE PROXY
         "Time since the snapshot of this state was last confirmed: keys, models";
     PROXY_UNPRICED_REQUESTS: Counter "maas_proxy_unpriced_requests_total" ["model"] NONE PROXY
@@ -226,10 +228,18 @@ metrics! {
         "Time of one batch's transaction";
     USAGE_CONSUMER_PENDING: Gauge "maas_usage_consumer_pending" ["stream", "consumer"] NONE USAGE
         "Messages that the consumer has not been given yet; every replica reports, read with max";
+    USAGE_CONSUMER_ACK_PENDING: Gauge "maas_usage_consumer_ack_pending" ["stream", "consumer"] NONE USAGE
+        "Messages that were given to a replica and are not acknowledged yet; every replica reports, read with max";
     USAGE_CONSUMER_REDELIVERED: Counter "maas_usage_consumer_redelivered_total" ["stream", "consumer"] NONE USAGE
         "Messages that were delivered again";
     USAGE_LAST_COMMIT: Gauge "maas_usage_last_commit_timestamp_seconds" [] NONE USAGE
         "The last committed batch, in seconds since the Unix epoch";
+    USAGE_QUARANTINE_ENTRIES: Gauge "maas_usage_quarantine_entries" ["kind"] NONE USAGE
+        "Entries in quarantine that nobody has decided on: undecodable, invalid, outside_window, conflict, poisoned; every replica reports, read with max";
+    USAGE_RECONCILIATION_DIFFERENCE: Gauge "maas_usage_reconciliation_difference" ["table", "measure"] NONE USAGE
+        "By how much a table of sums differs from its entries in the last two days, in nano-units or counts; always 0 unless usage is booked wrongly; every replica reports, read with max";
+    USAGE_ROLLUP_LAST_SUCCESS: Gauge "maas_usage_rollup_last_success_timestamp_seconds" ["rollup"] NONE USAGE
+        "The last check that found a table of sums equal to its entries, in seconds since the Unix epoch; every replica reports, read with max";
 }
 
 #[cfg(test)]

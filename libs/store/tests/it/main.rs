@@ -1,7 +1,10 @@
 //! The same stories on SQLite and on Postgres.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use maas_events::{Bucket, Delivery};
@@ -9,7 +12,10 @@ use maas_store::{
     ConnectOptions, Database, DatabaseUrl, StoreError, check_schema, classify, migrate,
     outbox::{self, OutboxSignal, Relay},
 };
-use maas_testkit::postgres::{Postgres, TestDatabase};
+use maas_testkit::{
+    eventually,
+    postgres::{Postgres, TestDatabase},
+};
 use maas_types::Timestamp;
 use sea_orm::ConnectionTrait;
 use sea_orm_migration::prelude::*;
@@ -175,4 +181,23 @@ async fn duplicate_story(world: World) {
     let error = database.writer().execute_unprepared(insert).await.map_err(classify).unwrap_err();
     assert!(matches!(error, StoreError::Duplicate(_)), "{error:?}");
     assert!(!error.is_transient());
+}
+
+/// Neither says anything against the data, so neither may send it to a quarantine.
+#[tokio::test]
+async fn a_statement_that_took_too_long_and_a_transaction_left_idle_may_be_tried_again() {
+    let world = postgres().await;
+    let slow = world.database.begin().await.unwrap();
+    slow.execute_unprepared("SET LOCAL statement_timeout = '10ms'").await.unwrap();
+    let too_long = slow.execute_unprepared("SELECT pg_sleep(60)").await.map_err(classify).unwrap_err();
+    assert!(matches!(too_long, StoreError::Unavailable(_)), "{too_long:?}");
+
+    let idle = world.database.begin().await.unwrap();
+    idle.execute_unprepared("SET LOCAL idle_in_transaction_session_timeout = '10ms'").await.unwrap();
+    let ended = eventually(Duration::from_secs(10), || async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        idle.execute_unprepared("SELECT 1").await.map_err(classify).err()
+    })
+    .await;
+    assert!(matches!(ended, StoreError::Unavailable(_)), "{ended:?}");
 }

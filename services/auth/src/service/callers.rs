@@ -79,5 +79,7 @@ impl Core {
 }
 
 fn caller(user: User, via: Via, must_change_password: bool) -> Caller {
-    Caller { user_id: user.id, user_name: user.user_name, role: user.role, via, must_change_password }
+    // There are no teams yet.
+    let owned_teams = Vec::new();
+    Caller { user_id: user.id, user_name: user.user_name, role: user.role, via, must_change_password, owned_teams }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use maas_bus::{Bus, BusError, Consumer, ConsumerSpec, InProcessBus, Responder, StateWatch};
+use maas_bus::{Bus, BusError, Consumer, ConsumerSpec, ConsumerStatus, InProcessBus, Responder, StateWatch};
 use maas_events::{Bucket, Delivery};
 use tokio::sync::mpsc;
 
@@ -37,6 +37,10 @@ impl Bus for SwitchedBus {
 
     async fn consume(&self, spec: ConsumerSpec) -> Result<Consumer, BusError> {
         self.inner.consume(spec).await
+    }
+
+    async fn consumer_status(&self, spec: &ConsumerSpec) -> Result<ConsumerStatus, BusError> {
+        self.inner.consumer_status(spec).await
     }
 
     fn watch_state(&self, bucket: Bucket) -> StateWatch {

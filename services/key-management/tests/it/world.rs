@@ -317,6 +317,7 @@ impl CallerResolver for Names {
             role,
             via: Via::Token(TokenId::from_uuid(uuid::Uuid::now_v7())),
             must_change_password: false,
+            owned_teams: Vec::new(),
         }))
     }
 }

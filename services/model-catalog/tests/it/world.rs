@@ -276,6 +276,7 @@ impl CallerResolver for FakeResolver {
             role,
             via: Via::Token(TokenId::new_at(Timestamp::from_unix_ms(1))),
             must_change_password: false,
+            owned_teams: Vec::new(),
         }))
     }
 }

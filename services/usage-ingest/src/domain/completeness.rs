@@ -8,8 +8,9 @@ use super::source::SourceState;
 
 /// A source that has been silent for this long is lost: it no longer holds the answers back, its gaps stay visible.
 pub const LOST_AFTER: Duration = Duration::from_secs(15 * 60);
-/// A sequence that was announced may be on its way for this long before it counts as missing.
-pub const GAP_AFTER: Duration = Duration::from_secs(10);
+/// A sequence that was announced may be on its way for this long before it counts as missing. A loss is to be noticed
+/// within ten seconds: up to one goes by until the next heartbeat announces it, and up to one until somebody looks.
+pub const GAP_AFTER: Duration = Duration::from_secs(8);
 
 /// The time before which every admitted request is in the figures: the least `confirmed_until` over the sources that
 /// are neither finished nor lost, and never later than `now`. With no such source it is `now`.
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_counts_ten_seconds_after_its_announcement() {
+    fn a_gap_counts_eight_seconds_after_its_announcement() {
         let mut source = confirmed(0);
         source.record(1, 4, NOW);
         source.record(7, 7, NOW);
@@ -94,7 +95,7 @@ mod tests {
             sent_at: NOW,
         };
         source.hear_heartbeat(heartbeat(8), NOW);
-        assert_eq!(gap(&source, NOW.plus(Duration::from_secs(9))), None);
+        assert_eq!(gap(&source, NOW.plus(Duration::from_secs(7))), None);
         let later = NOW.plus(Duration::from_secs(12));
         // Later heartbeats do not make it younger.
         source.hear_heartbeat(heartbeat(8), later);

@@ -63,6 +63,32 @@ pub struct PeriodParts {
     pub edges: Vec<Period>,
 }
 
+/// When a month of the ledger is closed: this long after its end (UTC).
+///
+/// What was reported of a closed month stays as it was reported. Usage of that month that comes later is booked in the
+/// month that is open now, as a line that names the month it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MonthClosing {
+    pub after: Duration,
+}
+
+/// Where the ledger books something, both as year × 100 + month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LedgerMonth {
+    /// The month whose report it is in.
+    pub month: i32,
+    /// The month of its admission.
+    pub of_month: i32,
+}
+
+impl MonthClosing {
+    pub fn month_for(self, admitted_at: Timestamp, now: Timestamp) -> LedgerMonth {
+        let of_month = month_of(admitted_at);
+        let closed = now >= end_of_month(admitted_at).plus(self.after);
+        LedgerMonth { month: if closed { month_of(now) } else { of_month }, of_month }
+    }
+}
+
 /// The calendar month of a time, UTC, as year × 100 + month.
 pub fn month_of(time: Timestamp) -> i32 {
     let date = utc_date(time);
@@ -70,8 +96,17 @@ pub fn month_of(time: Timestamp) -> i32 {
 }
 
 fn start_of_month(time: Timestamp) -> Timestamp {
-    let first = utc_date(time).first_of_month().to_zoned(TimeZone::UTC);
-    first.map_or(Timestamp::EPOCH, |start| Timestamp::from_unix_ms(start.timestamp().as_millisecond()))
+    midnight(utc_date(time).first_of_month())
+}
+
+/// The first moment of the next month.
+fn end_of_month(time: Timestamp) -> Timestamp {
+    midnight(utc_date(time).last_of_month()).plus(Duration::from_secs(24 * 3_600))
+}
+
+fn midnight(date: civil::Date) -> Timestamp {
+    let start = date.to_zoned(TimeZone::UTC);
+    start.map_or(Timestamp::EPOCH, |start| Timestamp::from_unix_ms(start.timestamp().as_millisecond()))
 }
 
 /// Times outside the years that a calendar knows count as the epoch; the admission window never lets one in.
@@ -129,6 +164,20 @@ mod tests {
         );
         let short = period("2026-11-20T00:14:00Z", "2026-11-20T00:16:00Z");
         assert_eq!(short.parts(), PeriodParts { whole_buckets: None, edges: vec![short] });
+    }
+
+    #[test]
+    fn a_closed_month_books_in_the_open_one() {
+        let closing = MonthClosing { after: Duration::from_secs(10 * 86_400) };
+        let late = time("2026-10-31T23:59:59.999Z");
+        let open = time("2026-11-10T23:59:59.999Z");
+        assert_eq!(closing.month_for(late, open), LedgerMonth { month: 202_610, of_month: 202_610 });
+        let closed = time("2026-11-11T00:00:00Z");
+        assert_eq!(closing.month_for(late, closed), LedgerMonth { month: 202_611, of_month: 202_610 });
+        // A proxy whose clock is ahead, at the turn of the year.
+        let ahead = time("2027-01-01T00:01:00Z");
+        let now = time("2026-12-31T23:59:00Z");
+        assert_eq!(closing.month_for(ahead, now), LedgerMonth { month: 202_701, of_month: 202_701 });
     }
 
     #[test]

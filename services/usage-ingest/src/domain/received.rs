@@ -52,6 +52,12 @@ pub enum RefusalKind {
 }
 
 impl RefusalKind {
+    pub const ALL: [Self; 5] = [Self::Undecodable, Self::Invalid, Self::OutsideWindow, Self::Conflict, Self::Poisoned];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",

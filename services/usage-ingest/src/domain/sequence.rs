@@ -53,6 +53,12 @@ impl SequenceSet {
         }
     }
 
+    /// Whether all of `first..=last` are committed.
+    pub fn contains(&self, first: u64, last: u64) -> bool {
+        last <= self.through
+            || self.above.range(..=first.max(self.through + 1)).next_back().is_some_and(|(_, end)| last <= *end)
+    }
+
     /// How many of the numbers `1..=last` are missing.
     pub fn missing_up_to(&self, last: u64) -> u64 {
         let covered: u64 =
@@ -112,6 +118,9 @@ mod tests {
             let above: BTreeSet<u64> = set.above().flat_map(|(first, last)| first..=last).collect();
             prop_assert_eq!(above, plain.iter().copied().filter(|number| *number > through).collect());
             prop_assert_eq!(set.missing_up_to(70), 70 - plain.len() as u64);
+            for first in 1..70 {
+                prop_assert_eq!(set.contains(first, first + 2), (first..=first + 2).all(|number| plain.contains(&number)));
+            }
         }
     }
 }

@@ -1,11 +1,8 @@
-//! The answer to "how much": totals, and the same by model and by key.
-//!
-//! Guarantee: totals, the sum over the models and the sum over the keys are equal, since all three are folded from the
-//! same rows; currencies are never added to each other.
+//! Totals of one key, for the key's own question about itself.
 
 use std::collections::BTreeMap;
 
-use maas_types::{Currency, KeyId};
+use maas_types::Currency;
 
 /// Sums of one group, over any number of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,34 +14,6 @@ pub struct Sums {
     pub reasoning_tokens: i128,
     /// Nano-units by currency. Currencies in which nothing was charged are not listed.
     pub costs: BTreeMap<Currency, i128>,
-}
-
-/// What the store answers for one model, key and currency.
-#[derive(Debug, Clone)]
-pub struct Group {
-    pub model: String,
-    /// None: the request came with a token instead of a key.
-    pub key: Option<KeyId>,
-    pub sums: Sums,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Summary {
-    pub totals: Sums,
-    pub by_model: BTreeMap<String, Sums>,
-    pub by_key: BTreeMap<Option<KeyId>, Sums>,
-}
-
-impl Summary {
-    pub fn of(groups: impl IntoIterator<Item = Group>) -> Self {
-        let mut summary = Self::default();
-        for group in groups {
-            summary.totals.add(&group.sums);
-            summary.by_key.entry(group.key).or_default().add(&group.sums);
-            summary.by_model.entry(group.model).or_default().add(&group.sums);
-        }
-        summary
-    }
 }
 
 impl Sums {

@@ -1,12 +1,12 @@
 //! `GET /api/v1/usage/keys/{id}`: when a key was used first and last.
 
 use actix_web::{get, web};
-use maas_types::{KeyId, Timestamp, UserId};
+use maas_types::{KeyId, Timestamp};
 use maas_web::{PathParam, Problem, Require, permission::ReadUsage};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::store_problem;
+use super::{store_problem, usage_query::visibility};
 use crate::{app::UsageState, service::questions};
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,7 +20,8 @@ pub struct KeyUsage {
 
 /// Get the first and last use of a key
 ///
-/// Sums for one key come from the usage summary with the filter `key_id`.
+/// Sums for one key come from the usage summary with the filter `key_id`. Callers see their own keys and those that were
+/// used for a team they own, admins all.
 #[utoipa::path(
     operation_id = "getKeyUsage",
     tag = "usage",
@@ -36,8 +37,7 @@ pub async fn get_key_usage(
     require: Require<ReadUsage>,
     PathParam(key_id): PathParam<KeyId>,
 ) -> Result<web::Json<KeyUsage>, Problem> {
-    let found = questions::key_use(&state.database, key_id).await.map_err(store_problem)?;
-    let visible = found.filter(|key_use| require.scope.covers(UserId::from_uuid(key_use.user_id)));
-    let key_use = visible.ok_or_else(|| Problem::not_found("usage of this key"))?;
+    let found = questions::key_use(&state.database, key_id, &visibility(&require)).await.map_err(store_problem)?;
+    let key_use = found.ok_or_else(|| Problem::not_found("usage of this key"))?;
     Ok(web::Json(KeyUsage { key_id, first_used_at: key_use.first, last_used_at: key_use.last }))
 }

@@ -1,6 +1,8 @@
 //! The schema, one file per migration. A migration that has run anywhere is never edited.
 
 mod m20261120_000001_create_ledger;
+mod m20261123_000002_sums;
+mod m20261123_000003_quarantine_decisions;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -9,6 +11,10 @@ pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261120_000001_create_ledger::Migration)]
+        vec![
+            Box::new(m20261120_000001_create_ledger::Migration),
+            Box::new(m20261123_000002_sums::Migration),
+            Box::new(m20261123_000003_quarantine_decisions::Migration),
+        ]
     }
 }

@@ -1,6 +1,6 @@
 //! One transaction: events, sums, quarantine and sequences of a batch, all or nothing.
 //!
-//! Guarantee: an event is in the sums exactly once for each event that is in the table, and a sequence counts as
+//! Guarantee: an event or a correction is in the sums exactly once for each one that is in its table, and a sequence counts as
 //! committed exactly when its event, or its quarantine row, is there.
 //!
 //! What happens at each failure:
@@ -10,7 +10,8 @@
 //!   under its id, nothing is summed again;
 //! - the process dies between commit and acknowledgement: the same, when the messages come again;
 //! - two replicas get the same events: the partition lock puts them in a row, the second finds what the first stored;
-//! - an id comes with a different content: the first stays booked, the other goes to quarantine, counted and logged.
+//! - an id comes with a different content: if its counts are better, the difference is booked as a correction; else the
+//!   first stays booked and the other goes to quarantine, counted and logged (see [`super::repeated`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,20 +24,18 @@ use maas_types::Timestamp;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
+use super::{correct, repeated};
 use crate::{
     domain::{
-        event::{Event, day_of},
+        event::Event,
+        period::MonthClosing,
         received::{Entry, ReceivedEvent, RefusalKind, Refused},
         source::SourceState,
         totals::Additions,
     },
     events::watermark_to_wire,
-    store::{self, event::Booked, source::Sources},
+    store::{self, lock::PARTITION, source::Sources},
 };
-
-/// The only partition of the stream for now.
-const PARTITION: i32 = 0;
-const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// What a committed batch changed.
 #[derive(Debug, Default)]
@@ -45,34 +44,68 @@ pub struct Committed {
     pub stored: Vec<Event>,
     /// Events that were there already, with the same content.
     pub duplicates: u64,
+    /// Events that were there with worse counts; the difference is booked.
+    pub corrected: u64,
     pub refused: Vec<RefusalKind>,
     /// By source, as far as they are known; for each source of the batch.
     pub watermarks: BTreeMap<Arc<str>, Watermark>,
 }
 
 /// Commits the entries in one transaction.
-pub async fn commit(database: &Database, entries: &[Entry], now: Timestamp) -> Result<Committed, StoreError> {
+pub async fn commit(
+    database: &Database,
+    entries: &[Entry],
+    closing: MonthClosing,
+    now: Timestamp,
+) -> Result<Committed, StoreError> {
     let transaction = database.begin().await?;
     store::lock::hold_partition(&transaction, PARTITION).await?;
     let received: Vec<&ReceivedEvent> = entries.iter().filter_map(as_event).collect();
-    let (new, repeated) = insert(&transaction, &received, now).await?;
+    let booking = book(&transaction, &received, closing, now).await?;
 
-    let additions = Additions::of(new.iter().map(|received| &received.event));
-    store::rollup::add(&transaction, &additions.rollups).await?;
-    store::ledger::add(&transaction, &additions.ledger).await?;
-    store::key_use::widen(&transaction, &additions.key_uses).await?;
-
-    let (duplicates, conflicts) = compare(&transaction, &repeated).await?;
-    let refused: Vec<Refused> = entries.iter().filter_map(as_refused).cloned().chain(conflicts).collect();
+    let refused: Vec<Refused> = entries.iter().filter_map(as_refused).cloned().chain(booking.conflicts).collect();
+    // Before the sequences: a refused one is compared with those that were committed until now.
     store::quarantine::keep(&transaction, &refused, now).await?;
 
     let watermarks = record_sequences(&transaction, entries, now).await?;
     transaction.commit().await?;
     Ok(Committed {
-        stored: new.into_iter().map(|received| received.event.clone()).collect(),
-        duplicates,
+        stored: booking.stored,
+        duplicates: booking.duplicates,
+        corrected: booking.corrected,
         refused: refused.iter().map(|refused| refused.kind).collect(),
         watermarks,
+    })
+}
+
+/// What became of a list of events.
+pub(super) struct Booking {
+    pub(super) stored: Vec<Event>,
+    pub(super) duplicates: u64,
+    pub(super) corrected: u64,
+    /// These are not booked.
+    pub(super) conflicts: Vec<Refused>,
+}
+
+/// Books events with their sums, and nothing else: sequences and quarantine are the caller's, who holds the partition.
+pub(super) async fn book(
+    transaction: &DatabaseTransaction,
+    received: &[&ReceivedEvent],
+    closing: MonthClosing,
+    now: Timestamp,
+) -> Result<Booking, StoreError> {
+    let (new, repeated) = insert(transaction, received, now).await?;
+    let repeated = repeated::judge(transaction, &repeated).await?;
+    let corrections = correct::insert(transaction, &repeated.corrections, now).await?;
+
+    let additions = Additions::of(new.iter().map(|received| &received.event), corrections);
+    store::sums::add(transaction, &additions, closing, now).await?;
+    store::key_use::widen(transaction, &additions.key_uses).await?;
+    Ok(Booking {
+        stored: new.into_iter().map(|received| received.event.clone()).collect(),
+        duplicates: repeated.duplicates,
+        corrected: repeated.improved,
+        conflicts: repeated.conflicts,
     })
 }
 
@@ -87,9 +120,9 @@ async fn insert<'a>(
     for event in received {
         firsts.entry(event.event.id.uuid()).or_insert(event);
     }
-    let days = firsts.values().map(|first| first.event.day());
-    let ahead = (!firsts.is_empty()).then(|| day_of(now.plus(DAY)));
-    store::partition::ensure_days(transaction, &days.chain(ahead).collect()).await?;
+    // Made ahead of time as a rule (see `super::partitions`).
+    let days = firsts.values().map(|first| first.event.day()).collect();
+    store::partition::ensure_days(transaction, &days).await?;
     let inserted = store::event::insert_new(transaction, &firsts, now).await?;
     Ok(received.iter().copied().partition(|event| is_new(event, &firsts, &inserted)))
 }
@@ -98,50 +131,6 @@ async fn insert<'a>(
 fn is_new(event: &ReceivedEvent, firsts: &BTreeMap<Uuid, &ReceivedEvent>, inserted: &BTreeSet<Uuid>) -> bool {
     let id = event.event.id.uuid();
     inserted.contains(&id) && firsts.get(&id).is_some_and(|first| std::ptr::eq(*first, event))
-}
-
-/// Repeated events: how many say the same as what is booked, and those that do not.
-async fn compare(
-    transaction: &DatabaseTransaction,
-    repeated: &[&ReceivedEvent],
-) -> Result<(u64, Vec<Refused>), StoreError> {
-    if repeated.is_empty() {
-        return Ok((0, Vec::new()));
-    }
-    let ids = repeated.iter().map(|received| (received.event.day(), received.event.id.uuid())).collect();
-    let booked = store::event::booked(transaction, &ids).await?;
-    let mut duplicates = 0;
-    let mut conflicts = Vec::new();
-    for received in repeated {
-        match booked.get(&received.event.id.uuid()) {
-            Some(booked) if booked.fingerprint == received.event.fingerprint.0 => duplicates += 1,
-            booked => conflicts.push(conflict(received, booked)),
-        }
-    }
-    Ok((duplicates, conflicts))
-}
-
-/// Signed corrections by better quality will be decided here; until then the first content stays booked.
-fn conflict(received: &ReceivedEvent, booked: Option<&Booked>) -> Refused {
-    let quality = received.event.quality;
-    let reason = match booked {
-        Some(booked) if quality < booked.quality => {
-            format!("{} is better than what is booked under this id ({})", quality.as_str(), booked.quality.as_str())
-        }
-        Some(booked) => {
-            format!("{} differs from what is booked under this id ({})", quality.as_str(), booked.quality.as_str())
-        }
-        None => "the database has the id and does not show it".to_owned(),
-    };
-    tracing::warn!(event.id = %received.event.id, usage.source = %received.source, reason, "conflicting usage event");
-    Refused {
-        source: received.source.clone(),
-        sequences: Some((received.sequence, received.sequence)),
-        event_id: Some(received.event.id.uuid()),
-        payload: received.payload.clone(),
-        kind: RefusalKind::Conflict,
-        reason,
-    }
 }
 
 /// Marks as committed what the entries carry, and notes what they announce. By source, in the order of the entries.

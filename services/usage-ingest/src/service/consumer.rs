@@ -4,9 +4,10 @@
 //! told only after that. A process that dies at any point leaves messages unacknowledged; they come again and are found
 //! to be booked. A watermark that nobody heard can be asked for.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
+use futures_util::future::OptionFuture;
 use maas_bus::{BusError, Consumer, ConsumerSpec, Message, SharedBus};
 use maas_events::{
     topic::{USAGE_STREAM, USAGE_SUBJECT_PREFIX, WATERMARK_SUBJECT},
@@ -23,6 +24,15 @@ pub const CONSUMER: &str = "usage-ingest";
 /// Longer than a batch takes on a slow day, so that only a process in trouble gets its messages delivered elsewhere.
 const ACK_WAIT: Duration = Duration::from_secs(30);
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// The most events of a batch that grew while another one was committed; its last message may bring up to 255 more.
+/// The sums of one transaction are sure to fit their columns up to here.
+const MOST_EVENTS: usize = 8_000;
+
+enum Progress {
+    Going,
+    Stopped,
+}
 
 pub struct UsageConsumer {
     pub bus: SharedBus,
@@ -42,31 +52,66 @@ pub fn consumer_spec(settings: &UsageIngestSettings) -> ConsumerSpec {
     }
 }
 
+/// What is gathered for the next transaction.
 struct Batch {
     messages: Vec<Message>,
     entries: Vec<Entry>,
+    began: Instant,
+    last: Instant,
 }
 
 impl UsageConsumer {
     /// Runs until the stop, which it obeys between batches and while a batch is held.
+    ///
+    /// While a batch is being committed the next one stays open and grows, so that a backlog is written in larger
+    /// transactions.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let Some(mut consumer) = self.subscribe(&stop).await? else { return Ok(()) };
         self.writer.check.set_ok();
+        let mut batch = Batch::new();
+        let mut writing = pin!(OptionFuture::from(None));
+        let mut is_writing = false;
         loop {
-            let first = tokio::select! {
+            tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
-                first = consumer.next() => first.context("the bus was closed")?,
-            };
-            let batch = self.gather(first, &mut consumer).await;
-            match self.writer.write(batch.entries, &stop).await {
-                WriteEnd::Written(committed) => {
-                    acknowledge(batch.messages).await;
-                    self.tell(committed.into_iter().flat_map(|part| part.watermarks).collect()).await;
+                // What is being committed is waited for; what is only gathered comes again.
+                () = stop.cancelled(), if !is_writing => return Ok(()),
+                end = &mut writing, if is_writing => {
+                    is_writing = false;
+                    if matches!(end, Some(Progress::Stopped)) {
+                        return Ok(());
+                    }
                 }
-                WriteEnd::Stopped => return Ok(()),
+                () = tokio::time::sleep_until(self.closing_time(&batch)), if !is_writing && !batch.is_empty() => {
+                    let closed = std::mem::replace(&mut batch, Batch::new());
+                    writing.set(OptionFuture::from(Some(self.finish(closed, &stop))));
+                    is_writing = true;
+                }
+                message = consumer.next(), if batch.entries.len() < MOST_EVENTS => {
+                    self.add(message.context("the bus was closed")?, &mut batch);
+                }
             }
         }
+    }
+
+    /// Commits, acknowledges and tells, in this order.
+    async fn finish(&self, batch: Batch, stop: &CancellationToken) -> Progress {
+        match self.writer.write(batch.entries, stop).await {
+            WriteEnd::Written(committed) => {
+                acknowledge(batch.messages).await;
+                self.tell(committed.into_iter().flat_map(|part| part.watermarks).collect()).await;
+                Progress::Going
+            }
+            WriteEnd::Stopped => Progress::Stopped,
+        }
+    }
+
+    /// When the batch is full, old enough, or nothing more has come for a while.
+    fn closing_time(&self, batch: &Batch) -> Instant {
+        if batch.entries.len() >= self.settings.batch_events {
+            return batch.began;
+        }
+        (batch.began + self.settings.batch_time.get()).min(batch.last + self.settings.linger.get())
     }
 
     /// `None`: stopped before the bus was there.
@@ -87,21 +132,12 @@ impl UsageConsumer {
         }
     }
 
-    /// Takes what comes without a pause, up to the size and time of a batch.
-    async fn gather(&self, first: Message, consumer: &mut Consumer) -> Batch {
-        let deadline = Instant::now() + self.settings.batch_time.get();
-        let mut batch = Batch { messages: Vec::new(), entries: Vec::new() };
-        self.add(first, &mut batch);
-        while batch.entries.len() < self.settings.batch_events {
-            let pause_ends = deadline.min(Instant::now() + self.settings.linger.get());
-            let Ok(Some(message)) = tokio::time::timeout_at(pause_ends, consumer.next()).await else { break };
-            self.add(message, &mut batch);
-        }
-        batch
-    }
-
     fn add(&self, message: Message, batch: &mut Batch) {
         self.writer.metrics.delivered(message.pending, message.deliveries > 1);
+        batch.last = Instant::now();
+        if batch.is_empty() {
+            batch.began = batch.last;
+        }
         batch.entries.extend(entries_of(&message, self.writer.clock.now()));
         batch.messages.push(message);
     }
@@ -110,10 +146,23 @@ impl UsageConsumer {
         if watermarks.is_empty() {
             return;
         }
-        let told = Watermarks { sources: watermarks.into_values().collect() };
+        let told_at_ms = self.writer.clock.now().unix_ms();
+        let told = Watermarks { sources: watermarks.into_values().collect(), told_at_ms };
         if let Err(error) = self.bus.broadcast(WATERMARK_SUBJECT, told.encode_to_vec().into()).await {
             tracing::debug!(error.message = %error, "a watermark was not told; it can be asked for");
         }
+    }
+}
+
+impl Batch {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { messages: Vec::new(), entries: Vec::new(), began: now, last: now }
+    }
+
+    /// A message may have no entries, and has to be acknowledged all the same.
+    fn is_empty(&self) -> bool {
+        self.messages.is_empty()
     }
 }
 

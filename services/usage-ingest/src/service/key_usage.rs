@@ -56,7 +56,8 @@ async fn answer(
     // Read before the sums: what it promises is then in them.
     let sources = store::source::load_current(database.reader(), now.minus(LOST_AFTER)).await?;
     let sums = store::ledger::of_key(database.reader(), key).await?;
-    let count = |sum| u64::try_from(sum).map_err(|_| NoAnswer::TooLarge);
+    // Corrections may take more back than a key was ever charged.
+    let count = |sum: i128| u64::try_from(sum.max(0)).map_err(|_| NoAnswer::TooLarge);
     let cost = sums.costs.get(&currency).copied().unwrap_or_default();
     Ok(KeyUsage {
         requests: count(sums.requests)?,

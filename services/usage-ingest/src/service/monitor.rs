@@ -8,13 +8,18 @@ use maas_store::{Database, StoreError};
 use maas_types::Clock;
 use tokio_util::sync::CancellationToken;
 
+use super::writer::unanswered;
 use crate::{
     domain::completeness::{LOST_AFTER, total_gap},
     metrics::UsageMetrics,
     store,
 };
 
-const PERIOD: Duration = Duration::from_secs(2);
+/// A part of the time within which a gap is noticed, see `domain::completeness`.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// A connection that only this end remembers would never answer, and never be missed.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
 
 pub struct Monitor {
     pub database: Database,
@@ -40,7 +45,8 @@ impl Monitor {
         let connected = self.bus.is_connected();
         self.bus_check.set(if connected { Ok(()) } else { Err("the bus is not connected".to_owned()) });
         // The question that the gauges need is also the proof that the database answers.
-        let looked = self.measure_gaps().await;
+        let looked = tokio::time::timeout(LONGEST_LOOK, self.measure_gaps()).await;
+        let looked = looked.unwrap_or_else(|_| Err(unanswered()));
         self.database_check.set(looked.map_err(|error| error.to_string()));
     }
 

@@ -1,68 +1,53 @@
-//! Answers from the ledger.
-//!
-//! `complete_until` is read before the sums: what it promises is then in them, whatever is committed in between.
+//! Answers about single requests and keys.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use maas_store::{Database, StoreError};
-use maas_types::{KeyId, PageLimit, Timestamp};
+use maas_types::{EventId, KeyId, PageLimit, UserId};
 
 use crate::{
-    domain::{
-        completeness::{LOST_AFTER, complete_until},
-        period::Period,
-        summary::Summary,
-        totals::KeyUse,
-    },
+    domain::{filter::Visibility, totals::KeyUse},
     store::{
         self,
         request_log::{LoggedRequest, Position, RequestFilter},
-        summary::UsageFilter,
     },
 };
 
-#[derive(Debug)]
-pub struct SummaryAnswer {
-    pub summary: Summary,
-    pub last_uses: BTreeMap<KeyId, Timestamp>,
-    pub complete_until: Timestamp,
-}
-
-pub async fn summarise(
-    database: &Database,
-    period: Period,
-    filter: &UsageFilter,
-    now: Timestamp,
-) -> Result<SummaryAnswer, StoreError> {
+/// First and last use of a key; None: it was never used, or by nobody whose usage may be seen.
+pub async fn key_use(database: &Database, key: KeyId, visible: &Visibility) -> Result<Option<KeyUse>, StoreError> {
     let db = database.reader();
-    let sources = store::source::load_current(db, now.minus(LOST_AFTER)).await?;
-    let summary = Summary::of(store::summary::groups(db, period, filter).await?);
-    let keys = summary.by_key.keys().flatten().map(|key| key.uuid());
-    let last_uses = store::key_use::last_uses(db, keys).await?;
-    Ok(SummaryAnswer {
-        summary,
-        last_uses: last_uses.into_iter().map(|(key, at)| (KeyId::from_uuid(key), at)).collect(),
-        complete_until: complete_until(sources.values(), now),
-    })
+    let Some(key_use) = store::key_use::find(db, key.uuid()).await? else { return Ok(None) };
+    let may_see = match visible {
+        Visibility::Everything => true,
+        Visibility::Of { user, teams } => {
+            *user == UserId::from_uuid(key_use.user_id) || store::request_log::was_used_for(db, key, teams).await?
+        }
+    };
+    Ok(Some(key_use).filter(|_| may_see))
 }
 
-/// First and last use of a key; None: it was never used.
-pub async fn key_use(database: &Database, key: KeyId) -> Result<Option<KeyUse>, StoreError> {
-    store::key_use::find(database.reader(), key.uuid()).await
+#[derive(Debug)]
+pub struct RequestPage {
+    pub rows: Vec<LoggedRequest>,
+    /// Those of the rows that a correction says more about.
+    pub corrected: BTreeSet<EventId>,
+    /// Where the next page starts; None: this is the last.
+    pub next: Option<Position>,
 }
 
-/// A page of the request log and where the next one starts.
+/// A page of the request log.
 pub async fn list_requests(
     database: &Database,
     filter: &RequestFilter,
     position: Option<Position>,
     limit: PageLimit,
-) -> Result<(Vec<LoggedRequest>, Option<Position>), StoreError> {
-    let limit = limit.get() as usize;
+) -> Result<RequestPage, StoreError> {
+    let (db, limit) = (database.reader(), limit.get() as usize);
     // One more than asked for says whether there is a next page.
-    let mut rows = store::request_log::page(database.reader(), filter, position, limit as u64 + 1).await?;
+    let mut rows = store::request_log::page(db, filter, position, limit as u64 + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
+    let corrected = store::request_log::corrected(db, rows.iter().map(|row| row.id)).await?;
     let last = rows.last().map(|row| Position { admitted_at: row.admitted_at.unix_ms(), id: row.id });
-    Ok((rows, last.filter(|_| more)))
+    Ok(RequestPage { rows, corrected, next: last.filter(|_| more) })
 }

@@ -1,11 +1,12 @@
-//! Answers producers that ask how far they are committed.
+//! Answers producers that ask how far they are committed, and what time it is here.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use bytes::Bytes;
 use maas_bus::Responder;
-use maas_events::usage::{WatermarkQuery, Watermarks};
+use maas_events::usage::{Watermark, WatermarkQuery, Watermarks};
 use maas_store::{Database, StoreError};
+use maas_types::Clock;
 use prost::Message as _;
 
 use super::key_usage::NOTHING_TO_SAY;
@@ -16,12 +17,17 @@ const MAX_SOURCES: usize = 1_000;
 
 /// Sources that are not known are not in the answer: a producer keeps what it was not told to be committed, and sends it
 /// again. While the database is away the answer is one that cannot be decoded: sending again would not help then.
-pub fn responder(database: Database) -> Responder {
+///
+/// The time is read last, so that a producer whose question and answer lie around it can tell how far its clock is off.
+pub fn responder(database: Database, clock: Arc<dyn Clock>) -> Responder {
     Arc::new(move |question| {
-        let database = database.clone();
+        let (database, clock) = (database.clone(), clock.clone());
         Box::pin(async move {
             match answer(&database, question).await {
-                Ok(watermarks) => watermarks.encode_to_vec().into(),
+                Ok(sources) => {
+                    let told = Watermarks { sources, told_at_ms: clock.now().unix_ms() };
+                    told.encode_to_vec().into()
+                }
                 Err(error) => {
                     tracing::warn!(error.message = %error, "a question for watermarks was not answered");
                     Bytes::from_static(NOTHING_TO_SAY)
@@ -31,10 +37,13 @@ pub fn responder(database: Database) -> Responder {
     })
 }
 
-async fn answer(database: &Database, question: Bytes) -> Result<Watermarks, StoreError> {
-    let Ok(query) = WatermarkQuery::decode(question) else { return Ok(Watermarks::default()) };
+async fn answer(database: &Database, question: Bytes) -> Result<Vec<Watermark>, StoreError> {
+    let Ok(query) = WatermarkQuery::decode(question) else { return Ok(Vec::new()) };
+    if query.sources.is_empty() {
+        return Ok(Vec::new());
+    }
     let names: BTreeSet<Arc<str>> =
         query.sources.iter().take(MAX_SOURCES).map(|name| Arc::from(name.as_str())).collect();
     let sources = store::source::load(database.reader(), &names).await?;
-    Ok(Watermarks { sources: sources.iter().map(|(name, state)| watermark_to_wire(name, &state.committed)).collect() })
+    Ok(sources.iter().map(|(name, state)| watermark_to_wire(name, &state.committed)).collect())
 }

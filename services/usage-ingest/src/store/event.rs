@@ -3,14 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use maas_store::StoreError;
-use maas_types::{Timestamp, UsageQuality};
-use sea_orm::{
-    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _, QueryTrait as _,
-    sea_query::{OnConflict, Query},
-};
+use maas_types::Timestamp;
+use sea_orm::{ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QuerySelect as _};
 use uuid::Uuid;
 
 use super::{
+    bulk,
     event_row::{Column, Entity, to_db},
     in_statements,
 };
@@ -23,48 +21,34 @@ pub async fn insert_new(
     now: Timestamp,
 ) -> Result<BTreeSet<Uuid>, StoreError> {
     let mut inserted = BTreeSet::new();
-    let rows: Vec<_> = events.values().map(|event| to_db(event, now)).collect();
-    for chunk in in_statements(&rows) {
-        let mut insert = Entity::insert_many(chunk.to_vec())
-            .on_conflict(OnConflict::columns([Column::Day, Column::Id]).do_nothing().to_owned())
-            .into_query();
-        insert.returning(Query::returning().column(Column::Id));
-        for row in transaction.query_all(&insert).await? {
+    let (columns, rows) = bulk::rows_of(events.values().map(|event| to_db(event, now)));
+    let tail = "ON CONFLICT (day, id) DO NOTHING RETURNING id";
+    for statement in bulk::insert(transaction.get_database_backend(), "usage_events", &columns, rows, tail) {
+        for row in transaction.query_all_raw(statement).await? {
             inserted.insert(row.try_get_by::<Uuid, _>("id")?);
         }
     }
     Ok(inserted)
 }
 
-/// What is booked under an id.
-#[derive(Debug, Clone)]
-pub struct Booked {
-    pub fingerprint: Vec<u8>,
-    pub quality: UsageQuality,
-}
-
-/// The booked contents of the given (day, id) pairs.
-pub async fn booked(
+/// The digests of the contents that the events of the given (day, id) pairs were first booked with.
+pub async fn fingerprints(
     transaction: &impl ConnectionTrait,
     ids: &BTreeSet<(i32, Uuid)>,
-) -> Result<BTreeMap<Uuid, Booked>, StoreError> {
-    let mut booked = BTreeMap::new();
+) -> Result<BTreeMap<Uuid, Vec<u8>>, StoreError> {
+    let mut fingerprints = BTreeMap::new();
     let ids: Vec<_> = ids.iter().copied().collect();
     for chunk in in_statements(&ids) {
         let days: BTreeSet<i32> = chunk.iter().map(|(day, _)| *day).collect();
-        let rows: Vec<(Uuid, Vec<u8>, String)> = Entity::find()
+        let rows: Vec<(Uuid, Vec<u8>)> = Entity::find()
             .select_only()
-            .columns([Column::Id, Column::ContentHash, Column::Quality])
+            .columns([Column::Id, Column::ContentHash])
             .filter(Column::Day.is_in(days))
             .filter(Column::Id.is_in(chunk.iter().map(|(_, id)| *id)))
             .into_tuple()
             .all(transaction)
             .await?;
-        for (id, fingerprint, quality) in rows {
-            let quality = UsageQuality::parse(&quality);
-            let quality = quality.ok_or_else(|| StoreError::corrupt("usage_events", "quality", id))?;
-            booked.insert(id, Booked { fingerprint, quality });
-        }
+        fingerprints.extend(rows);
     }
-    Ok(booked)
+    Ok(fingerprints)
 }

@@ -1,22 +1,30 @@
 //! Entities and queries. Everything takes the connection as argument, so that the use case owns the transaction.
 
+pub mod analytics;
+pub mod booked;
+mod bulk;
+pub mod correction;
+pub mod correction_list;
 pub mod event;
 pub mod event_row;
+pub mod export;
 pub mod key_use;
 pub mod ledger;
 pub mod lock;
-mod measures;
 pub mod partition;
+pub mod proof;
 pub mod quarantine;
+pub mod reconciliation;
 pub mod request_log;
-pub mod rollup;
+pub mod retention;
+pub mod snapshot;
 pub mod source;
-pub mod summary;
+pub mod sums;
 
 use maas_store::StoreError;
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 
-/// SQLite binds at most 32,766 values in a statement, Postgres 65,535; an event has 48.
+/// SQLite binds at most 32,766 values in a statement, Postgres 65,535; a row has up to 70.
 const MOST_ROWS: usize = 256;
 
 /// The rows in slices for one statement each: of 256 rows, then of 128, 64 and so on. With any number of rows only nine

@@ -93,7 +93,7 @@ pub async fn load_current(db: &impl ConnectionTrait, since: Timestamp) -> Result
     from_db(db, rows).await
 }
 
-async fn from_db(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Sources, StoreError> {
+pub(super) async fn from_db(db: &impl ConnectionTrait, rows: Vec<Model>) -> Result<Sources, StoreError> {
     let mut ranges: BTreeMap<String, Vec<(u64, u64)>> = BTreeMap::new();
     let names: Vec<_> = rows.iter().map(|row| row.source.clone()).collect();
     for chunk in in_statements(&names) {

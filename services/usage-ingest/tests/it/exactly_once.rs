@@ -12,7 +12,7 @@ use prost::Message as _;
 
 use crate::{
     producer::{event, events, source},
-    world::{Engine, Home, World, now, on_both_databases},
+    world::{Engine, Home, World, closing, now, on_both_databases},
 };
 
 on_both_databases! {
@@ -34,7 +34,7 @@ async fn a_message_delivered_three_times_counts_once(engine: Engine) {
     assert_eq!(world.event_count().await, 20);
     assert_eq!(books.ledger.len(), 1);
     assert_eq!((books.ledger[0].requests, books.ledger[0].cost_nanos), (20, 30_000));
-    assert_eq!(books.rollups.iter().map(|row| row.input_tokens).sum::<i64>(), 2_000);
+    assert_eq!(books.rollups.iter().map(|row| row.input).sum::<i64>(), 2_000);
     assert_eq!(books.key_uses[0].last_used_at, now().unix_ms());
     assert_eq!(world.quarantined().await, []);
     let metrics = world.process.metrics.render().unwrap();
@@ -64,7 +64,7 @@ async fn a_crash_between_commit_and_acknowledgement_doubles_nothing(engine: Engi
 
     // The first process commits and dies.
     let message = dying.next().await.unwrap();
-    let committed = commit(&world.database, &entries_of(&message, now()), now()).await.unwrap();
+    let committed = commit(&world.database, &entries_of(&message, now()), closing(), now()).await.unwrap();
     assert_eq!(committed.stored.len(), 2);
     drop(dying);
     let service = world.start().await;

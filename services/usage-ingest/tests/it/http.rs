@@ -1,20 +1,13 @@
 //! The operations through the real app: sums, pages, whose usage is seen, bad input.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actix_web::{App, middleware::from_fn, test, web};
 use maas_events::usage::UsageEvent;
-use maas_types::{Role, Timestamp, TokenId};
-use maas_usage_ingest::UsageIngest;
-use maas_web::{
-    Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings,
-    middleware::control_plane,
-};
-use secrecy::ExposeSecret as _;
+use maas_types::Timestamp;
 use serde_json::{Value, json};
-use utoipa_actix_web::AppExt as _;
 
 use crate::{
+    asking::{admin, get, ok, person, sum},
     producer::{event, heartbeat, key, of_user, source, user},
     world::{Engine, World, now, on_both_databases},
 };
@@ -29,64 +22,6 @@ on_both_databases! {
     bad_input_is_refused
 }
 
-/// `Bearer user:<usr_id>:<role>`
-struct NamedCallers;
-
-#[async_trait::async_trait]
-impl CallerResolver for NamedCallers {
-    async fn resolve(&self, credential: &Credential) -> Result<Option<Caller>, IdentityUnavailable> {
-        let Credential::Token(token) = credential else { return Ok(None) };
-        let mut parts = token.expose_secret().split(':').skip(1);
-        let (Some(id), Some(role)) = (parts.next(), parts.next()) else { return Ok(None) };
-        let role = [Role::User, Role::AdminReadonly, Role::Admin].into_iter().find(|known| known.as_str() == role);
-        let (Ok(user_id), Some(role)) = (id.parse(), role) else { return Ok(None) };
-        let via = Via::Token(TokenId::new_at(now()));
-        Ok(Some(Caller { user_id, user_name: "somebody".to_owned(), role, via, must_change_password: false }))
-    }
-}
-
-async fn get(service: &UsageIngest, caller: &str, path: &str) -> (u16, Value) {
-    let resolver: SharedCallerResolver = Arc::new(NamedCallers);
-    let settings = WebSettings {
-        public_origin: "http://localhost".to_owned(),
-        allowed_origins: Vec::new(),
-        trusted_proxies: Vec::new(),
-    };
-    let app = App::new()
-        .wrap(from_fn(control_plane))
-        .app_data(web::Data::new(resolver))
-        .app_data(web::Data::new(settings))
-        .into_utoipa_app()
-        .configure(|services| service.configure(services))
-        .into_app();
-    let app = test::init_service(app).await;
-    let mut request = test::TestRequest::get().uri(path);
-    if !caller.is_empty() {
-        request = request.insert_header(("authorization", format!("Bearer {caller}")));
-    }
-    let response = test::call_service(&app, request.to_request()).await;
-    let status = response.status().as_u16();
-    (status, serde_json::from_slice(&test::read_body(response).await).unwrap())
-}
-
-fn admin() -> String {
-    format!("user:{}:admin", user(99))
-}
-
-fn person(number: u128) -> String {
-    format!("user:{}:user", user(number))
-}
-
-async fn ok(service: &UsageIngest, caller: &str, path: &str) -> Value {
-    let (status, body) = get(service, caller, path).await;
-    assert_eq!(status, 200, "{path}: {body}");
-    body
-}
-
-fn sum(list: &Value, field: &str) -> i64 {
-    list.as_array().unwrap().iter().map(|row| row[field].as_i64().unwrap()).sum()
-}
-
 async fn the_summary_is_the_sum_of_the_requests(engine: Engine) {
     let (world, service) = World::started(engine).await;
     let minutes = |number: u64| now().minus(Duration::from_secs(60 * number));
@@ -97,7 +32,9 @@ async fn the_summary_is_the_sum_of_the_requests(engine: Engine) {
 
     let summary = ok(&service, &admin(), "/api/v1/usage/summary").await;
     let totals = json!({
-        "requests": 3, "input_tokens": 300, "output_tokens": 30, "cached_input_tokens": 120, "reasoning_tokens": 9,
+        "requests": 3, "errors": 0, "unpriced_requests": 0, "input_tokens": 300, "output_tokens": 30,
+        "cached_input_tokens": 120, "cache_write_input_tokens": 0, "audio_input_tokens": 0, "reasoning_tokens": 9,
+        "audio_output_tokens": 0, "images": 0,
         "cost": {"amount": "0.000004500", "currency": "USD"}
     });
     assert_eq!(summary["totals"], totals);
@@ -235,15 +172,54 @@ async fn bad_input_is_refused(engine: Engine) {
         ("requests?colour=red", "?colour"),
         ("requests?key_id=key_1", "?key_id"),
         ("requests?from=2026-11-20T09:00:00Z&to=2026-11-20T09:00:00Z", "?from"),
+        ("requests?status=6xx", "?status"),
+        ("requests?request_id=a%00b", "?request_id"),
+        ("requests?stream=maybe", "?stream"),
         ("summary?from=2026-11-20T09:00:00Z&to=2026-11-20T09:00:00Z", "?from"),
         ("summary?from=2026-11-20T09:00:01Z&to=2026-11-20T09:00:00Z", "?from"),
         ("summary?from=2027-01-01T00:00:00Z", "?from"),
         ("summary?from=2025-11-01T00:00:00Z&to=2026-11-20T00:00:00Z", "?from"),
         ("summary?to=yesterday", "?to"),
+        ("summary?to=2026-11-20T00:00:00Z&to=2026-11-21T00:00:00Z", "?to"),
         ("summary?model=a%00b", "?model"),
         ("requests?model=a%00b", "?model"),
+        ("summary?cost_centre=a%0Ab", "?cost_centre"),
+        ("summary?operation=chatting", "?operation"),
+        ("summary?currency=dollars", "?currency"),
         ("requests?user_id=key_1", "?user_id"),
         ("summary?group=week", "?group"),
+        ("timeseries", "?metric"),
+        ("timeseries?metric=happiness", "?metric"),
+        ("timeseries?metric=cost&interval=decade", "?interval"),
+        ("timeseries?metric=cost&group=colour", "?group"),
+        ("timeseries?metric=cost&subgroup=model", "?subgroup"),
+        ("timeseries?metric=cost&group=model&subgroup=model", "?subgroup"),
+        ("timeseries?metric=cost&top=0", "?top"),
+        ("timeseries?metric=cost&top=51", "?top"),
+        ("timeseries?metric=cost&time_zone=Mars/Olympus", "?time_zone"),
+        ("timeseries?metric=cost&compare=next", "?compare"),
+        ("timeseries?metric=cost&interval=minute", "?interval"),
+        ("timeseries?metric=cost&from=2025-01-01T00:00:00Z", "?from"),
+        ("breakdown", "?group"),
+        ("breakdown?group=model&group=model", "?group"),
+        ("breakdown?group=model&group=team&group=user", "?group"),
+        ("breakdown?group=colour", "?group"),
+        ("breakdown?group=model&sort=happiness", "?sort"),
+        ("breakdown?group=model&order=up", "?order"),
+        ("breakdown?group=model&limit=0", "?limit"),
+        ("breakdown?group=model&cursor=nonsense", "?cursor"),
+        ("breakdown?group=user&cursor=eyJyYW5rIjp7InVuaXRzIjowLCJhYm92ZSI6MH0sImdyb3VwIjpbIngiXX0", "?cursor"),
+        ("filters?dimension=colour", "?dimension"),
+        ("filters?prefix=a%00", "?prefix"),
+        ("filters?limit=1001", "?limit"),
+        ("export?format=xlsx", "?format"),
+        ("export?granularity=decade", "?granularity"),
+        ("export?group=colour", "?group"),
+        ("export?from=2025-01-01T00:00:00Z", "?from"),
+        ("chargeback", "?month"),
+        ("chargeback?month=2026-13", "?month"),
+        ("chargeback?month=2026-11&by=user", "?by"),
+        ("chargeback?month=2026-11&format=pdf", "?format"),
     ] {
         let (status, problem) = get(&service, &admin(), &format!("/api/v1/usage/{path}")).await;
         assert_eq!((status, problem["code"].as_str()), (400, Some("invalid_input")), "{path}: {problem}");
@@ -255,7 +231,19 @@ async fn bad_input_is_refused(engine: Engine) {
 async fn the_document_names_every_operation() {
     let document = serde_json::to_value(maas_usage_ingest::openapi()).unwrap();
     let operation = |path: &str| document["paths"][path]["get"]["operationId"].clone();
-    assert_eq!(operation("/api/v1/usage/summary"), "getUsageSummary");
-    assert_eq!(operation("/api/v1/usage/requests"), "listUsageRequests");
-    assert_eq!(operation("/api/v1/usage/keys/{id}"), "getKeyUsage");
+    for (path, id) in [
+        ("summary", "getUsageSummary"),
+        ("timeseries", "getUsageTimeseries"),
+        ("breakdown", "getUsageBreakdown"),
+        ("filters", "getUsageFilters"),
+        ("export", "exportUsage"),
+        ("chargeback", "getUsageChargeback"),
+        ("requests", "listUsageRequests"),
+        ("keys/{id}", "getKeyUsage"),
+    ] {
+        assert_eq!(operation(&format!("/api/v1/usage/{path}")), id);
+    }
+    let filters = document["paths"]["/api/v1/usage/summary"]["get"]["parameters"].as_array().unwrap();
+    let model = filters.iter().find(|parameter| parameter["name"] == "model").unwrap();
+    assert_eq!((&model["schema"]["type"], &model["required"]), (&json!("array"), &json!(false)), "{model}");
 }

@@ -2,12 +2,27 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod analytics;
+mod analytics_properties;
+mod api;
+mod asking;
+mod batches;
+mod chargeback;
+mod corrections;
+mod corrections_api;
 mod exactly_once;
+mod export;
 mod http;
 mod migrations;
 mod nats;
+mod partitions;
 mod producer;
 mod properties;
 mod quarantine;
+mod reconciliation;
+mod repair_quarantine;
+mod replicas;
+mod scopes;
 mod sequences;
+mod sums;
 mod world;

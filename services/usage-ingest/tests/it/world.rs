@@ -11,9 +11,18 @@ use maas_runtime::process::Process;
 use maas_store::{ConnectOptions, Database, DatabaseUrl};
 use maas_testkit::{Postgres, TestDatabase};
 use maas_types::{FixedClock, Timestamp};
-use maas_usage_ingest::{SCHEMA, UsageIngest, UsageIngestSettings, store};
+use maas_usage_ingest::{
+    SCHEMA, UsageIngest, UsageIngestSettings,
+    domain::period::MonthClosing,
+    store::{
+        self,
+        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, ROLLUPS},
+    },
+};
 use prost::Message as _;
 use sea_orm::{ConnectionTrait as _, EntityTrait as _, PaginatorTrait as _, QueryOrder as _};
+
+use crate::sums::{self, SumRow};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -70,12 +79,34 @@ pub fn now() -> Timestamp {
     "2026-11-20T09:37:00Z".parse().unwrap()
 }
 
-/// Every sum that the service keeps, row by row.
+/// Months close ten days after their end.
+pub fn closing() -> MonthClosing {
+    UsageIngestSettings::default().month_closing()
+}
+
+/// Every sum that the service keeps, row by row, in the order of the keys.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Books {
-    pub ledger: Vec<store::ledger::Model>,
-    pub rollups: Vec<store::rollup::Model>,
+    pub ledger: Vec<SumRow>,
+    pub rollups: Vec<SumRow>,
+    pub daily: Vec<SumRow>,
+    pub overview: Vec<SumRow>,
+    pub overview_daily: Vec<SumRow>,
     pub key_uses: Vec<store::key_use::Model>,
+}
+
+impl Books {
+    /// What does not depend on the way that usage came: without latencies, which are those of the content that came first,
+    /// and without rows that sum up to nothing.
+    pub fn measures(mut self) -> Self {
+        for table in
+            [&mut self.ledger, &mut self.rollups, &mut self.daily, &mut self.overview, &mut self.overview_daily]
+        {
+            table.retain(|row| !row.measures.is_zero());
+            table.iter_mut().for_each(|row| row.bins.clear());
+        }
+        self
+    }
 }
 
 impl World {
@@ -99,7 +130,13 @@ impl World {
 
     /// Another process with the same data and a bus of its own.
     pub async fn beside(&self) -> Self {
-        Self::at(self.home.clone(), self.home.connect().await)
+        Self::in_shared_home(self.home.clone()).await
+    }
+
+    /// In data that others use, too, and that are migrated already.
+    pub async fn in_shared_home(home: Arc<Home>) -> Self {
+        let database = home.connect().await;
+        Self::at(home, database)
     }
 
     pub fn on_bus(self, bus: SharedBus) -> Self {
@@ -135,15 +172,16 @@ impl World {
 
     pub async fn books(&self) -> Books {
         let db = self.database.reader();
-        let mut ledger = store::ledger::Entity::find().all(db).await.unwrap();
-        ledger.sort_by_key(|row| (row.month, row.user_id, row.key_id, row.model.clone(), row.currency.clone()));
-        let mut rollups = store::rollup::Entity::find().all(db).await.unwrap();
-        rollups.sort_by_key(|row| {
-            (row.bucket_start, row.user_id, row.key_id, row.model.clone(), row.outcome.clone(), row.currency.clone())
-        });
         let key_uses =
             store::key_use::Entity::find().order_by_asc(store::key_use::Column::KeyId).all(db).await.unwrap();
-        Books { ledger, rollups, key_uses }
+        Books {
+            ledger: sums::rows_of(db, &LEDGER).await,
+            rollups: sums::rows_of(db, &ROLLUPS).await,
+            daily: sums::rows_of(db, &DAILY).await,
+            overview: sums::rows_of(db, &OVERVIEW).await,
+            overview_daily: sums::rows_of(db, &OVERVIEW_DAILY).await,
+            key_uses,
+        }
     }
 
     /// What the service answers about one source.
