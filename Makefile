@@ -10,7 +10,7 @@ export PROFILE
 
 # The steps of `make check` share cargo's lock; side by side they would only mix their output.
 .NOTPARALLEL:
-.PHONY: help run up down build test check fmt fmt-check lint deny generate check-generated bench bench-short fuzz clean-data
+.PHONY: help run up down build test chaos check fmt fmt-check lint deny generate check-generated bench bench-short bench-journal bench-ingest bench-ingest-short fuzz clean-data
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ build: ## Build all programs
 
 test: ## Install what is missing, build, and run all tests
 	@./scripts/test.sh
+
+chaos: ## Kill, freeze, cut and roll back everything under traffic, then prove the books (about 20 minutes; MAAS_CHAOS_SEED=n repeats a history)
+	@./scripts/chaos.sh
 
 check: fmt-check lint deny check-generated test ## Everything that CI checks
 
@@ -55,6 +58,15 @@ bench: ## Compare the proxy with nginx and with no gateway at all (release build
 
 bench-short: ## The same in seconds, to see that it works; its figures mean little
 	@./scripts/bench.sh --short
+
+bench-journal: ## Measure how fast a start reads back 1 GiB of usage journal, beside a live worker (release build)
+	cargo run --locked --release -p maas-journal --example replay
+
+bench-ingest: ## Measure the ledger: events per second, backlog, analytics over 100 million events (release build, 20 GB of disk, half an hour)
+	@./scripts/bench-ingest.sh
+
+bench-ingest-short: ## The same in a minute, to see that it works; its figures mean little
+	@./scripts/bench-ingest.sh --short
 
 fuzz: ## Fuzz what strangers send, a minute for each target (needs a nightly compiler and cargo-fuzz)
 	@cd libs/llm && for target in sse json multipart streams; do cargo +nightly fuzz run $$target -- -max_total_time=60 -max_len=4096; done

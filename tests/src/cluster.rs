@@ -1,18 +1,20 @@
 //! The distributed way to run: five services, a second proxy, Postgres, NATS, and a simulated upstream behind them.
 
+mod set_up;
+
 use std::path::Path;
 
-use anyhow::ensure;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use maas_testkit::upstream::Options;
 use maas_testkit::{NatsServer, Postgres, SimulatedUpstream, TestDatabase, eventually};
 use tempfile::TempDir;
-use uuid::Uuid;
 
 use crate::PATIENCE;
 use crate::api::Api;
 use crate::data_plane::DataPlane;
-use crate::program::{Ports, Program, ProgramSpec, free_ports, run_to_end};
+use crate::faults::{Link, Links};
+use crate::program::Program;
+pub use set_up::{PRICE_OF_INPUT, PRICE_OF_OUTPUT};
+use set_up::{Roads, Secrets, SetUp, write_catalog_file};
 
 /// A proxy of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +23,32 @@ pub enum ClusterProxy {
     Second,
 }
 
+/// What a cluster is made of besides its one of everything.
+#[derive(Debug, Default)]
+pub struct ClusterOptions {
+    /// One of the test's own if the test is going to stop it; else the test run's.
+    pub postgres: Option<Postgres>,
+    /// A second replica of usage-ingest.
+    pub second_usage_ingest: bool,
+    /// Fault proxies between the processes, see [`Cluster::links`].
+    pub links: bool,
+    /// Further settings of both proxies, such as `MAAS__PROXY__RESEND_AFTER`.
+    pub proxy_settings: Vec<(String, String)>,
+    /// Further settings of the second one only.
+    pub second_proxy_settings: Vec<(String, String)>,
+    /// The simulated upstream counts each request apart, see [`maas_testkit::upstream::Counters::served`].
+    pub keep_served: bool,
+}
+
 pub struct Cluster {
     pub auth: Program,
     pub key_management: Program,
     pub model_catalog: Program,
     pub usage_ingest: Program,
+    /// Only with [`ClusterOptions::second_usage_ingest`].
+    pub second_usage_ingest: Option<Program>,
+    /// Only with [`ClusterOptions::links`].
+    pub links: Option<Links>,
     first_proxy: Program,
     second_proxy: Program,
     pub upstream: SimulatedUpstream,
@@ -38,21 +61,6 @@ pub struct Cluster {
     folder: TempDir,
 }
 
-/// Made anew for each cluster.
-struct Secrets {
-    internal_token: String,
-    signing_key: String,
-    pepper: String,
-    encryption_key: String,
-    upstream_key: String,
-}
-
-/// The environment variable that the upstream's key is in.
-const UPSTREAM_KEY_VARIABLE: &str = "SIM_API_KEY";
-/// Nano-units per million tokens are what these decimal currency units per million tokens are stored as.
-pub const PRICE_OF_INPUT: &str = "0.500000000";
-pub const PRICE_OF_OUTPUT: &str = "1.500000000";
-
 impl Cluster {
     /// On the test run's Postgres, in a database of its own.
     pub async fn start() -> anyhow::Result<Self> {
@@ -61,14 +69,27 @@ impl Cluster {
 
     /// `postgres` is one of the test's own if the test is going to stop it.
     pub async fn start_on(postgres: Postgres) -> anyhow::Result<Self> {
+        Self::start_with(ClusterOptions { postgres: Some(postgres), ..ClusterOptions::default() }).await
+    }
+
+    pub async fn start_with(cluster: ClusterOptions) -> anyhow::Result<Self> {
+        let postgres = match cluster.postgres.clone() {
+            Some(postgres) => postgres,
+            None => Postgres::shared().await?.clone(),
+        };
         let folder = tempfile::Builder::new().prefix("maas-cluster-").tempdir()?;
         let secrets = Secrets::new();
-        let mut options = Options::default();
+        let mut options = Options { keep_served: cluster.keep_served, ..Options::default() };
         options.behaviour.required_api_key = Some(secrets.upstream_key.clone());
         let upstream = SimulatedUpstream::start_with_options(options)?;
         let (database, nats) = tokio::try_join!(postgres.database(), NatsServer::start())?;
-        let catalog_file = write_catalog_file(folder.path(), &upstream)?;
-        let set_up = SetUp { secrets: &secrets, database: database.url(), nats: nats.url(), folder: folder.path() };
+        let links = match cluster.links {
+            true => Some(Links::start(upstream.address(), nats.port(), postgres.address()).await?),
+            false => None,
+        };
+        let roads = Roads { links: links.as_ref(), database: database.url(), nats: nats.url() };
+        let catalog_file = write_catalog_file(folder.path(), &roads.through(Link::Upstream, &upstream.base_url())?)?;
+        let set_up = SetUp { secrets: &secrets, roads, folder: folder.path(), cluster: &cluster };
 
         set_up.migrate(&catalog_file).await?;
         let auth = Program::start("auth", folder.path(), |ports| set_up.auth(ports, "serve")).await?;
@@ -79,20 +100,29 @@ impl Cluster {
             Program::start("model-catalog", folder.path(), |ports| {
                 set_up.model_catalog(ports, "serve", &auth_url, &catalog_file)
             }),
-            Program::start("usage-ingest", folder.path(), |ports| set_up.usage_ingest(ports, "serve", &auth_url)),
+            Program::start("usage-ingest", folder.path(), |ports| set_up.first_usage_ingest(ports, &auth_url)),
         )?;
+        let second_usage_ingest = match cluster.second_usage_ingest {
+            true => Some(
+                Program::start("usage-ingest-2", folder.path(), |ports| set_up.second_usage_ingest(ports, &auth_url))
+                    .await?,
+            ),
+            false => None,
+        };
         let internal_url = |program: &Program| format!("http://127.0.0.1:{}", program.ports().internal);
         let (keys_url, catalog_url) = (internal_url(&key_management), internal_url(&model_catalog));
         let owners = [auth_url.as_str(), &keys_url, &catalog_url];
         let (first_proxy, second_proxy) = tokio::try_join!(
-            Program::start("proxy-1", folder.path(), |ports| set_up.proxy(ports, "journal-1", owners)),
-            Program::start("proxy-2", folder.path(), |ports| set_up.proxy(ports, "journal-2", owners)),
+            Program::start("proxy-1", folder.path(), |ports| set_up.first_proxy(ports, owners)),
+            Program::start("proxy-2", folder.path(), |ports| set_up.second_proxy(ports, owners)),
         )?;
         let cluster = Self {
             auth,
             key_management,
             model_catalog,
             usage_ingest,
+            second_usage_ingest,
+            links,
             first_proxy,
             second_proxy,
             upstream,
@@ -157,28 +187,24 @@ impl Cluster {
         }
     }
 
-    pub fn programs(&self) -> [&Program; 6] {
-        [
+    pub fn programs(&self) -> Vec<&Program> {
+        let programs = [
             &self.auth,
             &self.key_management,
             &self.model_catalog,
             &self.usage_ingest,
             &self.first_proxy,
             &self.second_proxy,
-        ]
+        ];
+        programs.into_iter().chain(&self.second_usage_ingest).collect()
     }
 
     /// SIGTERM to all, the proxies first. Each program's name and exit code.
     pub async fn stop(&mut self) -> anyhow::Result<Vec<(String, Option<i32>)>> {
         let mut ended = Vec::new();
-        for program in [
-            &mut self.first_proxy,
-            &mut self.second_proxy,
-            &mut self.usage_ingest,
-            &mut self.model_catalog,
-            &mut self.key_management,
-            &mut self.auth,
-        ] {
+        let proxies = [&mut self.first_proxy, &mut self.second_proxy, &mut self.usage_ingest];
+        let rest = [&mut self.model_catalog, &mut self.key_management, &mut self.auth];
+        for program in proxies.into_iter().chain(&mut self.second_usage_ingest).chain(rest) {
             ended.push((program.name.clone(), program.stop(PATIENCE).await?));
         }
         Ok(ended)
@@ -193,140 +219,4 @@ impl Cluster {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
-}
-
-impl Secrets {
-    fn new() -> Self {
-        Self {
-            internal_token: random_hex(),
-            signing_key: STANDARD.encode(random_bytes()),
-            pepper: random_hex(),
-            encryption_key: random_hex(),
-            upstream_key: format!("upstream-{}", random_hex()),
-        }
-    }
-}
-
-/// What the settings of all programs are made of.
-struct SetUp<'a> {
-    secrets: &'a Secrets,
-    database: &'a str,
-    nats: String,
-    folder: &'a Path,
-}
-
-impl SetUp<'_> {
-    /// Before any service starts: schemas and streams.
-    async fn migrate(&self, catalog_file: &str) -> anyhow::Result<()> {
-        let ports = free_ports()?;
-        let nowhere = "http://127.0.0.1:9";
-        let specs = [
-            self.auth(ports, "migrate"),
-            self.key_management(ports, "migrate", nowhere),
-            self.model_catalog(ports, "migrate", nowhere, catalog_file),
-            self.usage_ingest(ports, "migrate", nowhere),
-        ];
-        for spec in specs {
-            run_well(&spec).await?;
-        }
-        Ok(())
-    }
-
-    async fn bootstrap(&self, ports: Ports) -> anyhow::Result<String> {
-        #[derive(serde::Deserialize)]
-        struct Written {
-            admin_token: String,
-        }
-        let file = self.folder.join("bootstrap.json");
-        let spec = self.auth(ports, "bootstrap").argument("--file").argument(file.display().to_string());
-        run_well(&spec).await?;
-        let written: Written = serde_json::from_str(&std::fs::read_to_string(&file)?)?;
-        Ok(written.admin_token)
-    }
-
-    fn auth(&self, ports: Ports, command: &str) -> ProgramSpec {
-        self.control("maas-auth", ports, command).set("MAAS__AUTH__SIGNING_KEY", &self.secrets.signing_key)
-    }
-
-    fn key_management(&self, ports: Ports, command: &str, auth_url: &str) -> ProgramSpec {
-        self.control("maas-key-management", ports, command)
-            .set("MAAS__SERVICES__AUTH_INTERNAL_URL", auth_url)
-            .set("MAAS__KEYS__PEPPER", &self.secrets.pepper)
-    }
-
-    fn model_catalog(&self, ports: Ports, command: &str, auth_url: &str, catalog_file: &str) -> ProgramSpec {
-        self.control("maas-model-catalog", ports, command)
-            .set("MAAS_CONFIG", catalog_file)
-            .set("MAAS__SERVICES__AUTH_INTERNAL_URL", auth_url)
-            .set("MAAS__CATALOG__ENCRYPTION_KEY", &self.secrets.encryption_key)
-            .set("MAAS__CATALOG__ALLOW_LOOPBACK_UPSTREAMS", "true")
-            .set(UPSTREAM_KEY_VARIABLE, &self.secrets.upstream_key)
-    }
-
-    fn usage_ingest(&self, ports: Ports, command: &str, auth_url: &str) -> ProgramSpec {
-        self.control("maas-usage-ingest", ports, command).set("MAAS__SERVICES__AUTH_INTERNAL_URL", auth_url)
-    }
-
-    /// `owners`: the internal addresses of auth, key-management and model-catalog.
-    fn proxy(&self, ports: Ports, journal: &str, owners: [&str; 3]) -> ProgramSpec {
-        let [auth, key_management, model_catalog] = owners;
-        self.common("maas-proxy", ports, "serve")
-            .set("MAAS__PROXY__STATE_SOURCES__AUTH_URL", auth)
-            .set("MAAS__PROXY__STATE_SOURCES__KEY_MANAGEMENT_URL", key_management)
-            .set("MAAS__PROXY__STATE_SOURCES__MODEL_CATALOG_URL", model_catalog)
-            .set("MAAS__PROXY__STATE_SOURCES__INTERNAL_TOKEN", &self.secrets.internal_token)
-            .set("MAAS__PROXY__JOURNAL_DIR", self.folder.join(journal).display().to_string())
-            .set("MAAS__PROXY__PEPPER", &self.secrets.pepper)
-            .set("MAAS__PROXY__ENCRYPTION_KEY", &self.secrets.encryption_key)
-            .set("MAAS__PROXY__ALLOW_LOOPBACK_UPSTREAMS", "true")
-            .set("MAAS__PROXY__DRAIN_TIMEOUT", "5s")
-            .set(UPSTREAM_KEY_VARIABLE, &self.secrets.upstream_key)
-    }
-
-    fn common(&self, program: &str, ports: Ports, command: &str) -> ProgramSpec {
-        ProgramSpec::new(program)
-            .argument(command)
-            .set("MAAS__HTTP__PORT", ports.http.to_string())
-            .set("MAAS__HTTP__WORKERS", "1")
-            .set("MAAS__OPERATIONS__PORT", ports.operations.to_string())
-            .set("MAAS__NATS__URL", &self.nats)
-    }
-
-    fn control(&self, program: &str, ports: Ports, command: &str) -> ProgramSpec {
-        self.common(program, ports, command)
-            .set("MAAS__DATABASE__URL", self.database)
-            .set("MAAS__INTERNAL__PORT", ports.internal.to_string())
-            .set("MAAS__INTERNAL__TOKEN", &self.secrets.internal_token)
-    }
-}
-
-/// Lists of structs come from a file.
-fn write_catalog_file(folder: &Path, upstream: &SimulatedUpstream) -> anyhow::Result<String> {
-    let file = folder.join("model-catalog.toml");
-    let text = format!(
-        "[[catalog.upstreams]]\nname = \"sim\"\nurl = \"{}\"\ncredential_variable = \"{UPSTREAM_KEY_VARIABLE}\"\n\
-         price = {{ input = \"{PRICE_OF_INPUT}\", output = \"{PRICE_OF_OUTPUT}\" }}\n",
-        upstream.base_url()
-    );
-    std::fs::write(&file, text)?;
-    Ok(file.display().to_string())
-}
-
-async fn run_well(spec: &ProgramSpec) -> anyhow::Result<()> {
-    let finished = run_to_end(spec, PATIENCE).await?;
-    let what =
-        || format!("{} {}: {:?}\n{}", spec.program, spec.arguments.join(" "), finished.exit_code, finished.output);
-    ensure!(finished.exit_code == Some(0), "{}", what());
-    Ok(())
-}
-
-fn random_bytes() -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes[..16].copy_from_slice(Uuid::new_v4().as_bytes());
-    bytes[16..].copy_from_slice(Uuid::new_v4().as_bytes());
-    bytes
-}
-
-fn random_hex() -> String {
-    random_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }

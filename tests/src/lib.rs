@@ -15,11 +15,14 @@
 //! Never links a service: whatever is checked here is what a user of the built programs sees. The programs are taken from
 //! the target folder of this build (or from `MAAS_TEST_PROGRAMS`), so build them first: `cargo build`.
 //!
+//! A cluster's connections can be led through fault proxies ([`Links`]); `tests/chaos/` does that.
+//!
 //! One more story: a module in `tests/e2e/`, on a world from here.
 
 mod api;
 mod cluster;
 mod data_plane;
+mod faults;
 mod http;
 mod ledger;
 mod program;
@@ -27,8 +30,9 @@ mod raw_http;
 mod standalone;
 
 pub use api::Api;
-pub use cluster::{Cluster, ClusterProxy, PRICE_OF_INPUT, PRICE_OF_OUTPUT};
+pub use cluster::{Cluster, ClusterOptions, ClusterProxy, PRICE_OF_INPUT, PRICE_OF_OUTPUT};
 pub use data_plane::{ChatStream, DataPlane, StreamedAnswer, chat_body, simulated, streamed, streamed_with_usage};
+pub use faults::{End, Fault, FaultProxy, Link, Links, Way};
 pub use http::Answer;
 pub use ledger::{UsageRow, rows_of, summary_of, wait_for_rows};
 pub use program::{Finished, Ports, Program, ProgramSpec, free_ports, program_path, run_to_end};

@@ -144,7 +144,8 @@ impl Call {
         let behaviour = self.admit()?;
         let (asked, behaviour) = self.understand::<T>(behaviour)?;
         let served = without_modifiers(self.asked_model(asked.model()));
-        let mut serving = Serving::begin(self.state.counters.clone(), self.operation, served);
+        let mut serving =
+            Serving::begin(self.state.counters.clone(), self.operation, served, self.state.kept_id(&self.request));
         let error = self.state.failures.take(&behaviour);
         if error.is_none() {
             serving.accepted(asked.input_tokens());

@@ -28,6 +28,17 @@ pub struct Counters {
     pub operations: BTreeMap<Operation, OperationCounters>,
     /// The newest ones.
     pub cancellations: VecDeque<Cancellation>,
+    /// By the `x-request-id` that came with them, in the order of their arrival; several if one was repeated. Only with
+    /// [`Options::keep_served`](crate::Options::keep_served).
+    pub served: BTreeMap<String, Vec<ServedRequest>>,
+}
+
+/// What was worked on for one request, whether or not it came to its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedRequest {
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    pub completed: bool,
 }
 
 impl Counters {

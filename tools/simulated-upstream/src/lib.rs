@@ -71,7 +71,7 @@ pub use behaviour::{
     Behaviour, ConnectionFault, ErrorAnswer, Framing, ReasoningField, ResponseEnd, StreamFault, UnknownModifier,
     UsageMode,
 };
-pub use counters::{Cancellation, Counters, ModelCounters, OperationCounters};
+pub use counters::{Cancellation, Counters, ModelCounters, OperationCounters, ServedRequest};
 pub use operation::Operation;
 pub use recorder::RecordedRequest;
 pub use server::{Options, SimulatedUpstream};

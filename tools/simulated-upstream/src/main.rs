@@ -55,6 +55,7 @@ impl Arguments {
             models: if self.models.is_empty() { defaults.models } else { self.models },
             behaviour,
             record_requests: self.record_requests,
+            keep_served: defaults.keep_served,
         }
     }
 }

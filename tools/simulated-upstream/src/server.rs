@@ -25,6 +25,8 @@ pub struct Options {
     pub behaviour: Behaviour,
     /// Keeps the newest requests for [`SimulatedUpstream::last_requests`]; costs a few microseconds each.
     pub record_requests: bool,
+    /// Counts each request that names itself with `x-request-id` apart, and for ever.
+    pub keep_served: bool,
 }
 
 impl Default for Options {
@@ -36,6 +38,7 @@ impl Default for Options {
             models: ["sim-chat", "sim/llama-3.1-8b", "sim-embed"].map(str::to_owned).to_vec(),
             behaviour: Behaviour::default(),
             record_requests: true,
+            keep_served: false,
         }
     }
 }
@@ -62,7 +65,7 @@ impl SimulatedUpstream {
     pub fn start_with_options(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind((options.address, options.port))?;
         let address = listener.local_addr()?;
-        let state = web::Data::new(State::new(options.models, options.behaviour, options.record_requests));
+        let state = web::Data::new(State::new(options.clone()));
         let (started, starting) = mpsc::channel();
         let (shared, workers) = (state.clone(), options.workers.max(1));
         let thread = std::thread::Builder::new()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::counters::{Cancellation, Counters, LiveCounters, ModelCounters, OperationCounters};
+use crate::counters::{Cancellation, Counters, LiveCounters, ModelCounters, OperationCounters, ServedRequest};
 use crate::operation::Operation;
 
 const KEPT_CANCELLATIONS: usize = 1_000;
@@ -17,13 +17,23 @@ pub(crate) struct Serving {
     output_tokens: u64,
     ended: bool,
     streamed: bool,
+    /// Where it is counted apart: its id, and the how-manyth of this id it is.
+    kept: Option<(String, usize)>,
 }
 
 impl Serving {
-    /// `model` is the served model's name, without modifiers.
-    pub(crate) fn begin(counters: Arc<LiveCounters>, operation: Operation, model: &str) -> Self {
-        model_counters(&mut counters.lock(), model).requests += 1;
-        Self { counters, operation, model: model.to_owned(), output_tokens: 0, ended: false, streamed: false }
+    /// `model` is the served model's name, without modifiers; with `kept_id` the request is counted apart, too.
+    pub(crate) fn begin(counters: Arc<LiveCounters>, operation: Operation, model: &str, kept_id: Option<&str>) -> Self {
+        let mut all = counters.lock();
+        model_counters(&mut all, model).requests += 1;
+        let kept = kept_id.map(|id| {
+            let of_id = all.served.entry(id.to_owned()).or_default();
+            of_id.push(ServedRequest::default());
+            (id.to_owned(), of_id.len() - 1)
+        });
+        drop(all);
+        let model = model.to_owned();
+        Self { counters, operation, model, output_tokens: 0, ended: false, streamed: false, kept }
     }
 
     /// The input was worked on: from here it counts, however the request ends.
@@ -32,6 +42,7 @@ impl Serving {
         all.input_tokens += input_tokens;
         model_counters(&mut all, &self.model).input_tokens += input_tokens;
         self.operation_counters(&mut all).input_tokens += input_tokens;
+        self.count_apart(&mut all, |served| served.input_tokens += input_tokens);
     }
 
     pub(crate) fn stream_opened(&mut self) {
@@ -48,6 +59,7 @@ impl Serving {
         all.output_tokens += output_tokens;
         model_counters(&mut all, &self.model).output_tokens += output_tokens;
         self.operation_counters(&mut all).output_tokens += output_tokens;
+        self.count_apart(&mut all, |served| served.output_tokens += output_tokens);
     }
 
     pub(crate) fn completed(&mut self) {
@@ -56,6 +68,7 @@ impl Serving {
         all.completed += 1;
         model_counters(&mut all, &self.model).completed += 1;
         self.operation_counters(&mut all).completed += 1;
+        self.count_apart(&mut all, |served| served.completed = true);
     }
 
     pub(crate) fn refused(&mut self) {
@@ -68,6 +81,14 @@ impl Serving {
         let mut all = self.counters.lock();
         all.broken += 1;
         self.operation_counters(&mut all).broken += 1;
+    }
+
+    /// Nothing is there any more after a reset.
+    fn count_apart(&self, all: &mut Counters, count: impl FnOnce(&mut ServedRequest)) {
+        let Some((id, number)) = &self.kept else { return };
+        if let Some(served) = all.served.get_mut(id).and_then(|of_id| of_id.get_mut(*number)) {
+            count(served);
+        }
     }
 
     fn operation_counters<'a>(&self, all: &'a mut Counters) -> &'a mut OperationCounters {

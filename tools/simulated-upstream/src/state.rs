@@ -3,11 +3,15 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use actix_web::HttpRequest;
+
 use crate::behaviour::Behaviour;
 use crate::counters::LiveCounters;
+use crate::dialect::header;
 use crate::failures::Failures;
 use crate::recorder::Recorder;
 use crate::responses::KeptResponses;
+use crate::server::Options;
 
 pub(crate) struct State {
     first_behaviour: Behaviour,
@@ -19,19 +23,21 @@ pub(crate) struct State {
     pub(crate) responses: Arc<KeptResponses>,
     /// `None` where speed matters more.
     pub(crate) recorder: Option<Recorder>,
+    keeps_served: bool,
 }
 
 impl State {
-    pub(crate) fn new(models: Vec<String>, behaviour: Behaviour, record_requests: bool) -> Self {
+    pub(crate) fn new(options: Options) -> Self {
         Self {
-            behaviour: RwLock::new(Arc::new(behaviour.clone())),
-            first_behaviour: behaviour,
+            behaviour: RwLock::new(Arc::new(options.behaviour.clone())),
+            first_behaviour: options.behaviour,
             next_id: AtomicU64::new(1),
-            models,
+            models: options.models,
             failures: Failures::default(),
             counters: Arc::default(),
             responses: Arc::default(),
-            recorder: record_requests.then(Recorder::default),
+            recorder: options.record_requests.then(Recorder::default),
+            keeps_served: options.keep_served,
         }
     }
 
@@ -64,6 +70,11 @@ impl State {
 
     pub(crate) fn serves(&self, model: &str) -> bool {
         self.models.iter().any(|served| served == model)
+    }
+
+    /// The id under which a request is counted apart.
+    pub(crate) fn kept_id<'a>(&self, request: &'a HttpRequest) -> Option<&'a str> {
+        if self.keeps_served { header(request, "x-request-id") } else { None }
     }
 
     pub(crate) fn next_id(&self) -> u64 {

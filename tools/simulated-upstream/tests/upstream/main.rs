@@ -8,5 +8,6 @@ mod endpoints;
 mod messages;
 mod quirks;
 mod responses;
+mod served;
 mod streams;
 mod support;
