@@ -90,8 +90,8 @@ class PlanLog:
             log.seek(self.position)
             text = log.read()
         plans = re.findall(r"plan:\n((?:\t.*\n)+)", text)
-        # Identity and times are not of the plan, and change with each run.
-        kept = [re.sub(r"(?m)^\t", "", plan) for plan in plans if "usage_" in plan]
+        # The statement's text is long, changes with each run, and is told by the plan.
+        kept = [re.sub(r"(?m)^\tQuery Text:.*\n|^\t", "", plan) for plan in plans if "usage_" in plan]
         (self.folder / f"{name}.txt").write_text("\n".join(kept))
 
 

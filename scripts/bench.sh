@@ -57,8 +57,12 @@ main() {
     API_KEY=$(json_field api_key <"$STATE_DIR/bootstrap.json")
 
     measure_memory idle
+    # The ledger is no part of the gateway, and would take the core that the load generator and the upstream need to be
+    # punctual: what the gateway has shipped waits on the bus meanwhile.
+    kill -STOP "$(running_pid usage-ingest)"
     measure_everything
     measure_at_half
+    kill -CONT "$(running_pid usage-ingest)"
     measure_memory open-streams
     measure_memory many-requests
     python3 "$ROOT/scripts/bench-report.py" "$RESULTS" "$RESULTS.memory" "$REPORT.md" "$REPORT.json" "$PROFILE"
@@ -174,15 +178,11 @@ import json, statistics, sys
 runs = [json.loads(line) for line in open(sys.argv[1])]
 rates = [run["report"]["requests_per_second"] for run in runs if run["scenario"] == "chat" and run["target"] == "proxy"]
 print(max(1, int(statistics.median(rates) / 2)))' "$RESULTS")
-    # The ledger would take the other core, which the load generator and the upstream need to be punctual: its events wait
-    # on the bus meanwhile.
-    kill -STOP "$(running_pid usage-ingest)"
     for ((round = 1; round <= ROUNDS; round++)); do
         for scenario in half first; do
             for target in $TARGETS; do record "$scenario" "$target" "$round" "$RUN_SECONDS"; done
         done
     done
-    kill -CONT "$(running_pid usage-ingest)"
 }
 
 # measure_memory idle | open-streams | many-requests: the proxy's resident memory, in a line of its own.

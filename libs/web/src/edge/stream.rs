@@ -57,6 +57,10 @@ impl ClientStream {
     /// meanwhile has a later deadline, so that a busy connection sets its alarm every few seconds and not per request.
     fn poll_overdue(&mut self, ctx: &mut Context<'_>) -> Poll<io::Error> {
         let Some(deadline) = self.deadline() else { return Poll::Pending };
+        // Before the clock is read, which costs more.
+        if self.alarm.as_mut().is_some_and(|alarm| alarm.as_mut().poll(ctx).is_pending()) {
+            return Poll::Pending;
+        }
         loop {
             let now = Instant::now();
             if deadline <= now {
