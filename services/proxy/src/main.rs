@@ -1,7 +1,7 @@
 //! proxy as a process of its own.
 #![forbid(unsafe_code)]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use maas_host::{block_on, bus_error, connect_bus, load, serve_operations};
@@ -124,6 +124,20 @@ fn print_document() -> Result<(), StartError> {
     std::io::stdout().write_all(text.as_bytes()).map_err(|error| StartError::Internal(error.into()))
 }
 
+/// Clients who come meanwhile wait in the listener's queue, instead of being told that nothing is known of their keys.
+/// Whoever is still missing then may come late: what is known is served.
+async fn wait_until_ready(process: &Process) {
+    const LOOK_EVERY: Duration = Duration::from_millis(2);
+    const AT_MOST: Duration = Duration::from_secs(2);
+    let ready = async {
+        while !process.readiness.is_ready() && !process.lifecycle.soft_stop().is_cancelled() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    // Late is no fault: readiness says what is missing.
+    let _ = tokio::time::timeout(AT_MOST, ready).await;
+}
+
 async fn serve(config: Config) -> Result<(), StartError> {
     let public = server::bind(config.http.address(), "http.port")?;
     let operations = server::bind(config.operations.address(), "operations.port")?;
@@ -136,6 +150,7 @@ async fn serve(config: Config) -> Result<(), StartError> {
     let gauges = proxy.clone();
     serve_operations(&process, operations, move || gauges.refresh_metrics()).map_err(anyhow::Error::from)?;
     let drain = proxy.drain_timeout();
+    wait_until_ready(&process).await;
     proxy.serve(&process.lifecycle, public, config.http.workers)?;
     tracing::info!(service.name = "proxy", http.address = %config.http.address(), "serving");
     process.lifecycle.stopped(drain).await?;

@@ -7,7 +7,7 @@ use sea_orm::{
 
 /// Compiling a statement with dozens of sums takes longer than running it; grouping in memory is faster than sorting on
 /// disk; and no question may hold a connection that ingest needs for as long as it likes.
-const SETTINGS: &str = "SET LOCAL jit = off; SET LOCAL work_mem = '32MB'; SET LOCAL statement_timeout = '30s'";
+const SETTINGS: &str = "SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL statement_timeout = '30s'";
 
 /// A transaction that reads what is committed now, whatever is committed while it reads. Let go of it soon: it holds a
 /// connection, and on Postgres it keeps old rows from being cleaned up.
