@@ -96,7 +96,9 @@ pub struct ConsumerSpec {
     pub subject: String,
     /// How long a message may stay unacknowledged before it is delivered again.
     pub ack_wait: Duration,
-    /// How many messages may be out without acknowledgement.
+    /// How many messages may be out without acknowledgement, at all processes that share the name. It says nothing
+    /// about memory: over NATS one process holds at most 64 MiB of messages that it has not acknowledged, however large
+    /// they are, and asks for no more until some are; in process the payloads are the sender's.
     pub max_in_flight: usize,
 }
 
@@ -136,7 +138,8 @@ impl Consumer {
 pub(crate) type Acknowledge = Box<dyn FnOnce() -> AcknowledgeFuture + Send>;
 pub(crate) type AcknowledgeFuture = Pin<Box<dyn Future<Output = Result<(), BusError>> + Send>>;
 
-/// One delivery of one message. Dropping it without [`Message::ack`] lets it be delivered again.
+/// One delivery of one message. Dropping it without [`Message::ack`] lets it be delivered again: at once, or after
+/// `ack_wait` if the server did not hear of it.
 pub struct Message {
     pub subject: String,
     pub headers: Vec<(String, String)>,

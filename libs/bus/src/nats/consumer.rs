@@ -1,30 +1,24 @@
 //! Durable consumers, supervised.
 //!
 //! If the consumer, its stream or the connection is lost, it is created again with growing pauses, for ever. A consumer
-//! that has messages and delivers none, and one that would skip messages, is replaced. Messages that were on their way
-//! come again after `ack_wait`.
+//! that has messages and delivers none, and one that would skip messages, is replaced. What the server hands out
+//! meanwhile is received all the same (`pull`); only what was on its way when a connection broke comes again after
+//! `ack_wait`.
 
-use async_nats::{
-    HeaderMap,
-    jetstream::{
-        self,
-        consumer::{Info, PullConsumer, pull},
-    },
+use async_nats::jetstream::consumer::{Info, PullConsumer};
+use tokio::{
+    sync::mpsc,
+    time::{Duration, timeout},
 };
-use futures_util::StreamExt;
-use tokio::{sync::mpsc, time::Duration};
 
 use super::{
     Link, durable,
     outage::Outage,
+    pull::Pull,
     stall::{Seen, Stall},
 };
 use crate::{BusError, Consumer, ConsumerSpec, ConsumerStatus, Message};
 
-/// A pull request is renewed this often.
-const PULL_EXPIRY: Duration = Duration::from_secs(10);
-/// Two of these without a sign of life mean that the server no longer knows the request.
-const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
 /// Messages fetched ahead; their `ack_wait` is already running.
 const LARGEST_BATCH: usize = 256;
 /// Nothing odd for this long: an outage is over, also when no message came.
@@ -39,16 +33,19 @@ enum Interruption {
 }
 
 /// Fails when the consumer cannot be created now; keeps it alive from then on.
-pub(super) async fn consume(link: Link, spec: ConsumerSpec) -> Result<Consumer, BusError> {
-    let messages = messages_of(durable::open(&link, &spec).await?, &spec).await?;
+pub(super) async fn consume(mut link: Link, spec: ConsumerSpec) -> Result<Consumer, BusError> {
+    link.losses.mark_unchanged();
+    let consumer = durable::open(&link, &spec).await?;
+    let mut pull = Pull::subscribe(link.clone()).await?;
     let (sender, receiver) = mpsc::channel(batch(&spec));
     tokio::spawn(async move {
         let closed = link.closed.clone();
         tokio::select! {
-            () = supervise(link, spec, messages, &sender) => {}
+            () = supervise(link, spec, consumer, &mut pull, &sender) => {}
             () = sender.closed() => {}
             () = closed.cancelled() => {}
         }
+        pull.close().await;
     });
     Ok(Consumer::new(receiver))
 }
@@ -65,18 +62,28 @@ pub(super) async fn status(link: &Link, spec: &ConsumerSpec) -> Result<ConsumerS
 }
 
 /// Returns when nobody receives any more.
-async fn supervise(link: Link, spec: ConsumerSpec, mut messages: pull::Stream, sender: &mpsc::Sender<Message>) {
+async fn supervise(
+    mut link: Link,
+    spec: ConsumerSpec,
+    mut consumer: PullConsumer,
+    pull: &mut Pull,
+    sender: &mpsc::Sender<Message>,
+) {
     let mut outage = Outage::new(format!("consumer {}", spec.name));
     loop {
-        let Err(interruption) = forward(&link, &spec, &mut messages, sender, &mut outage).await else { return };
+        let forwarded = forward(&mut link, &spec, &consumer, pull, sender, &mut outage).await;
+        let Err(interruption) = forwarded else { return };
+        pull.give_up();
         let (mut problem, stuck) = match interruption {
             Interruption::Lost(problem) => (problem, None),
             Interruption::Stuck(info) => ("messages wait and none is delivered".to_owned(), Some(info)),
         };
-        messages = loop {
-            tokio::time::sleep(outage.failed(&problem)).await;
+        consumer = loop {
+            link.pause(outage.failed(&problem)).await;
+            // A loss before this point interrupts nothing that begins after it.
+            link.losses.mark_unchanged();
             match open_again(&link, &spec, stuck.as_deref()).await {
-                Ok(messages) => break messages,
+                Ok(consumer) => break consumer,
                 Err(error) => problem = error.to_string(),
             }
         };
@@ -85,23 +92,28 @@ async fn supervise(link: Link, spec: ConsumerSpec, mut messages: pull::Stream, s
 
 /// `Ok` when nobody receives any more, the reason when the messages stopped.
 async fn forward(
-    link: &Link,
+    link: &mut Link,
     spec: &ConsumerSpec,
-    messages: &mut pull::Stream,
+    consumer: &PullConsumer,
+    pull: &mut Pull,
     sender: &mpsc::Sender<Message>,
     outage: &mut Outage,
 ) -> Result<(), Interruption> {
     let mut stall = Stall::new(link.stuck_after);
     let quiet = CALM.min(link.stuck_after);
     loop {
-        let Ok(message) = tokio::time::timeout(quiet, messages.next()).await else {
+        pull.ask(consumer, batch(spec)).await.map_err(Interruption::Lost)?;
+        let arrival = tokio::select! {
+            biased;
+            arrival = timeout(quiet, pull.next()) => arrival,
+            _ = link.losses.changed() => return Err(Interruption::Lost("the connection was lost".to_owned())),
+        };
+        let Ok(arrival) = arrival else {
             check(link, spec, &mut stall).await?;
             outage.over();
             continue;
         };
-        let message = message.ok_or_else(|| Interruption::Lost("the messages ended".to_owned()))?;
-        let message = message.map_err(|error| Interruption::Lost(error.to_string()))?;
-        let message = from_nats(message).map_err(Interruption::Lost)?;
+        let Some(message) = arrival.map_err(Interruption::Lost)? else { continue };
         outage.over();
         // As long as nobody takes it, nothing is asked for, and no silence is the server's fault.
         if sender.send(message).await.is_err() {
@@ -124,48 +136,13 @@ async fn check(link: &Link, spec: &ConsumerSpec, stall: &mut Stall) -> Result<()
     }
 }
 
-async fn open_again(link: &Link, spec: &ConsumerSpec, stuck: Option<&Info>) -> Result<pull::Stream, BusError> {
-    let consumer = match stuck {
-        Some(info) => durable::replace(link, spec, info).await?,
-        None => durable::open(link, spec).await?,
-    };
-    messages_of(consumer, spec).await
-}
-
-async fn messages_of(consumer: PullConsumer, spec: &ConsumerSpec) -> Result<pull::Stream, BusError> {
-    consumer
-        .stream()
-        .max_messages_per_batch(batch(spec))
-        .expires(PULL_EXPIRY)
-        .heartbeat(PULL_HEARTBEAT)
-        .messages()
-        .await
-        .map_err(|error| BusError::Unavailable(format!("consumer {}: {error}", spec.name)))
+async fn open_again(link: &Link, spec: &ConsumerSpec, stuck: Option<&Info>) -> Result<PullConsumer, BusError> {
+    match stuck {
+        Some(info) => durable::replace(link, spec, info).await,
+        None => durable::open(link, spec).await,
+    }
 }
 
 fn batch(spec: &ConsumerSpec) -> usize {
     spec.max_in_flight.clamp(1, LARGEST_BATCH)
-}
-
-fn from_nats(message: jetstream::Message) -> Result<Message, String> {
-    let info = message.info().map_err(|error| error.to_string())?;
-    let (deliveries, pending) = (u64::try_from(info.delivered).unwrap_or(1), info.pending);
-    let (message, acker) = message.split();
-    Ok(Message {
-        subject: message.subject.to_string(),
-        headers: message.headers.as_ref().map(headers).unwrap_or_default(),
-        payload: message.payload,
-        deliveries,
-        pending,
-        acknowledge: Box::new(move || {
-            // Not confirmed by the server: an acknowledgement that gets lost costs one more delivery, which every
-            // consumer must be ready for anyway, and a confirmation would cost a round trip each time.
-            Box::pin(async move { acker.ack().await.map_err(|error| BusError::Unavailable(error.to_string())) })
-        }),
-    })
-}
-
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let pairs = headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
-    pairs.map(|(name, value)| (name.to_string(), value.as_str().to_owned())).collect()
 }

@@ -14,14 +14,18 @@
 //!   discard the new; so a stream near its limit is an alarm, and the journals' resends are what keeps the count right.
 //!
 //! What is in which file: `config` connects, `streams` provisions and compares, `publish` and `state` deliver,
-//! `consumer` and `watch` supervise what arrives (`durable` is the consumer at the server, `stall` says when it is stuck),
-//! `talk` is what nothing keeps.
+//! `consumer` and `watch` supervise what arrives, `talk` is what nothing keeps. Of a consumer, `durable` is its part at
+//! the server, `stall` says when that is stuck, `pull` asks for messages, `received` makes them ours and gives them back,
+//! and `held` counts their bytes.
 
 mod config;
 mod consumer;
 mod durable;
+mod held;
 mod outage;
 mod publish;
+mod pull;
+mod received;
 mod stall;
 mod state;
 mod streams;
@@ -47,6 +51,9 @@ use crate::{Bus, BusError, Consumer, ConsumerSpec, ConsumerStatus, Responder, St
 
 /// How long the server may take to confirm anything.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether a lost connection is back.
+const CONNECTION_LOOK: Duration = Duration::from_millis(50);
 
 /// Closed when it is dropped: consumers, watches, listeners and responders end then.
 pub struct NatsBus {
@@ -91,6 +98,17 @@ impl Link {
         match self.is_connected() {
             true => Ok(()),
             false => Err(BusError::Unavailable("not connected".to_owned())),
+        }
+    }
+
+    /// The pause before something is tried again. Without a connection there is nothing to spare, and nothing to try:
+    /// the pause ends with the connection's return.
+    async fn pause(&self, pause: Duration) {
+        if self.is_connected() {
+            return tokio::time::sleep(pause).await;
+        }
+        while !self.is_connected() {
+            tokio::time::sleep(CONNECTION_LOOK).await;
         }
     }
 }

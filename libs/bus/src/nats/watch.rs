@@ -62,7 +62,7 @@ async fn supervise(mut link: Link, bucket: Bucket, watcher: &mpsc::Sender<StateC
         if watcher.is_closed() {
             return;
         }
-        tokio::time::sleep(outage.failed(&problem)).await;
+        link.pause(outage.failed(&problem)).await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What both buses promise, checked on both, and what only NATS can go through.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod handed_out;
 mod in_process;
 mod messages;
 mod outages;

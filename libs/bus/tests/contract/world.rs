@@ -61,12 +61,12 @@ pub async fn until<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> 
 }
 
 pub fn message(id: &str) -> Delivery {
-    Delivery::Message {
-        subject: topic::usage_subject(0),
-        id: id.to_owned(),
-        headers: vec![("Maas-Test", id.to_owned())],
-        payload: Bytes::copy_from_slice(id.as_bytes()),
-    }
+    with_payload(id, Bytes::copy_from_slice(id.as_bytes()))
+}
+
+pub fn with_payload(id: &str, payload: Bytes) -> Delivery {
+    let headers = vec![("Maas-Test", id.to_owned())];
+    Delivery::Message { subject: topic::usage_subject(0), id: id.to_owned(), headers, payload }
 }
 
 /// Delivers as an outbox does: again until it has worked.
