@@ -50,9 +50,11 @@ pub enum JournalError {
 
 impl JournalError {
     pub(crate) fn from_write(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { source: error },
-            _ => Self::Failed { source: error },
-        }
+        if is_full(&error) { Self::Full { source: error } } else { Self::Failed { source: error } }
     }
+}
+
+/// Whether it is room that a write has not found.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     JournalError, JournalOptions, MAX_RECORD_LENGTH, Recovery, SettledRecord, SourceStatus, WorkerJournal,
+    ballast::Ballast,
     folder::{open_existing_folder, open_folder},
     recovery::list_segments,
     segment::SegmentName,
@@ -52,6 +53,7 @@ pub(crate) struct Shared {
     boot: Uuid,
     sources: Mutex<BTreeMap<SourceId, Arc<Source>>>,
     space_low: AtomicBool,
+    ballast: Ballast,
     /// Why nothing is admitted: workers that cannot write, and a newer boot.
     obstacles: AtomicUsize,
     superseded: AtomicBool,
@@ -101,15 +103,16 @@ impl Journal {
         let segments = list_segments(storage.as_ref())?;
         let shared = Arc::new(Shared {
             boot: new_boot(&segments, options.clock.now()),
-            options,
             syncing,
             instance,
             sources: Mutex::default(),
             space_low: AtomicBool::new(false),
+            ballast: Ballast::take_over(options.low_water_bytes, storage.as_ref()),
             obstacles: AtomicUsize::new(0),
             superseded: AtomicBool::new(false),
             is_recovered: AtomicBool::new(false),
             last_watermarks: Mutex::default(),
+            options,
             storage,
         });
         let recovery = Recovery::new(Arc::clone(&shared), segments);
@@ -195,29 +198,44 @@ impl Journal {
         is_first
     }
 
-    /// False while the disk is nearly full or a write has failed. One atomic read or two.
+    /// False while the disk is nearly full, its ballast is not whole, or a write has failed. A few atomic reads.
     pub fn can_admit(&self) -> bool {
         self.shared.can_admit()
     }
 
-    /// Looks at the free space; [`Self::tidy`] does it too.
+    /// Looks at the free space, and makes the ballast again once there is room for it; [`Self::tidy`] does it too.
     pub fn refresh_free_space(&self) {
-        let low = self.missing_space().map_or_else(
-            |error| {
-                tracing::error!(%error, "the free space of the journal cannot be read");
-                true
-            },
-            |missing| missing > 0,
-        );
+        let missing = self.secure_space().unwrap_or_else(|error| {
+            tracing::error!(%error, "the free space of the journal cannot be secured");
+            u64::MAX
+        });
+        let low = missing > 0;
         if self.shared.space_low.swap(low, Ordering::Relaxed) != low {
-            tracing::warn!(journal.space_low = low, "the free space of the journal crossed its low-water mark");
+            tracing::warn!(
+                journal.space_low = low,
+                missing,
+                "the free space of the journal crossed its low-water mark"
+            );
         }
     }
 
-    /// How many bytes the disk would have to have more, for the settlements of all that is open.
+    /// How many bytes are missing before anything can be admitted.
+    fn secure_space(&self) -> std::io::Result<u64> {
+        let Shared { ballast, storage, .. } = self.shared.as_ref();
+        ballast.check(storage.as_ref())?;
+        let missing = self.missing_space()?;
+        if missing > 0 || ballast.is_whole() {
+            return Ok(missing);
+        }
+        ballast.make(storage.as_ref())?;
+        self.missing_space()
+    }
+
+    /// How many bytes the disk would have to have more, for the settlements of all that is open and for the ballast.
     pub(crate) fn missing_space(&self) -> std::io::Result<u64> {
         let open: usize = self.shared.sources().values().map(|source| source.state().open.len()).sum();
-        let needed = self.shared.options.low_water_bytes.saturating_add((open * MAX_RECORD_LENGTH) as u64);
+        let low_water = self.shared.options.low_water_bytes.saturating_add(self.shared.ballast.missing_bytes());
+        let needed = low_water.saturating_add((open * MAX_RECORD_LENGTH) as u64);
         Ok(needed.saturating_sub(self.shared.storage.free_bytes()?))
     }
 
@@ -270,7 +288,14 @@ impl Shared {
     }
 
     pub fn can_admit(&self) -> bool {
-        !self.space_low.load(Ordering::Relaxed) && self.obstacles.load(Ordering::Relaxed) == 0
+        !self.space_low.load(Ordering::Relaxed)
+            && self.ballast.is_whole()
+            && self.obstacles.load(Ordering::Relaxed) == 0
+    }
+
+    /// To be called when a write has found no room. True if there is more of it now.
+    pub fn give_back_ballast(&self) -> bool {
+        self.ballast.give_back(self.storage.as_ref())
     }
 
     /// Each obstacle that is noted has to be taken back by whoever noted it.

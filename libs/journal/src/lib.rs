@@ -12,15 +12,15 @@
 //! the upstream's latency; the first byte of the answer waits for the `ADMIT` to be confirmed, and the last one for the
 //! `SETTLE`. That order is the caller's to keep; the journal gives it what to wait for.
 //!
-//! What fails, and what is left then, stands at the head of each file: `worker` (writing), `syncing`, `shipping` (reading
-//! back), `retention` (deleting), `recovery` (the next start).
+//! What fails, and what is left then, stands at the head of each file: `worker` (writing), `ballast` (a full disk),
+//! `syncing`, `shipping` (reading back), `retention` (deleting), `recovery` (the next start).
 //!
 //! The journal knows ids, kinds and sequences. It never decodes a payload and never talks to the network. Its only
 //! threads are those that sync, one for each worker, with `Host`. To add a record kind, add it to [`RecordKind`] and say
 //! in `scan` what it means.
 //!
-//! Folder: `instance` (the id of this installation), `lock`, `<boot>-<worker>-<number>.seg`, `watermarks`,
-//! `quarantine/`.
+//! Folder: `instance` (the id of this installation), `lock`, `<boot>-<worker>-<number>.seg`, `watermarks`, `ballast` (room
+//! that is kept for a full disk), `quarantine/`.
 //!
 //! Write pattern: records gather in one buffer per worker and reach the file with one `write` per flush, in place, on
 //! the worker's own thread. A request costs two writes (`ADMIT` before the upstream call, `SETTLE` before the terminal
@@ -28,6 +28,7 @@
 //! except the payload that the caller encodes; one uncontended lock per admission and two per settlement.
 #![forbid(unsafe_code)]
 
+mod ballast;
 mod error;
 mod folder;
 mod inspect;
@@ -45,6 +46,8 @@ mod syncing;
 mod watermarks;
 mod worker;
 
+#[cfg(test)]
+mod ballast_tests;
 #[cfg(test)]
 mod history;
 #[cfg(test)]

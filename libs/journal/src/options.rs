@@ -33,7 +33,8 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// How many settled records wait for shipping in memory, per source; beyond it they are read back from the file.
     pub ready_records: usize,
-    /// Admission stops below this much free space plus one full record for each open request.
+    /// Admission stops below this much free space plus one full record for each open request. As much again is held by
+    /// the ballast: the disk has to have room for both.
     pub low_water_bytes: u64,
     /// How long a segment is kept after its last settlement, once all of it is committed.
     pub retention: Duration,

@@ -21,6 +21,7 @@ use maas_types::Timestamp;
 
 use crate::{
     Durability, Journal, JournalError,
+    segment::SegmentName,
     source::{Source, SourceState},
     watermarks::{self, SourceMark, Watermarks},
 };
@@ -99,16 +100,20 @@ impl Journal {
     fn delete_segments(&self, source: &Arc<Source>, through: u32) -> Result<(), JournalError> {
         // Nobody reads them meanwhile, and no watermark goes back.
         let _shipping = source.shipping();
-        let names: Vec<String> = {
+        let going: Vec<SegmentName> = {
             let state = source.state();
             let through = through.min(state.unneeded_through);
-            let going = state.segments.iter().take(state.unneeded_segments());
-            going.take_while(|segment| segment.name.number <= through).map(|segment| segment.name.to_string()).collect()
+            let going = state.segments.iter().take(state.unneeded_segments()).map(|segment| segment.name);
+            going.take_while(|name| name.number <= through).collect()
         };
+        let last = going.last().map(|name| name.number);
+        let names: Vec<String> = going.iter().map(ToString::to_string).collect();
         // Off the state's lock: the folder is synced, and the worker must not wait for that.
         let removed = self.shared().storage.remove(&names);
         removed.map_err(|source| JournalError::Untidy { source })?;
-        source.state().segments.drain(..names.len());
+        let mut state = source.state();
+        // The worker may have removed some of them meanwhile.
+        while state.segments.pop_front_if(|segment| Some(segment.name.number) <= last).is_some() {}
         Ok(())
     }
 }

@@ -35,6 +35,8 @@ pub enum Operation {
     Remove,
     ReadWatermarks,
     WriteWatermarks,
+    MakeBallast,
+    RemoveBallast,
 }
 
 #[derive(Default, Clone)]
@@ -55,6 +57,7 @@ struct Disk {
     dead: bool,
     refuses_files: bool,
     free: u64,
+    ballast: u64,
 }
 
 /// Clones share the disk.
@@ -70,6 +73,22 @@ impl SimulatedStorage {
 
     pub fn set_free_bytes(&self, free: u64) {
         self.0.lock().unwrap().free = free;
+    }
+
+    /// Somebody else takes all room but so much.
+    pub fn fill(&self, left: u64) {
+        let mut disk = self.0.lock().unwrap();
+        disk.free = disk.free.min(left);
+    }
+
+    pub fn ballast(&self) -> u64 {
+        self.0.lock().unwrap().ballast
+    }
+
+    /// Whether nothing is going to fail but for want of room.
+    pub fn is_sound(&self) -> bool {
+        let disk = self.0.lock().unwrap();
+        disk.fault.is_none() && disk.failing.is_empty() && !disk.dead && !disk.refuses_files
     }
 
     pub fn fail_next_append(&self, fault: Fault) {
@@ -139,6 +158,11 @@ impl Disk {
         self.files.get_mut(name).ok_or(io::ErrorKind::NotFound.into())
     }
 
+    fn remove(&mut self, name: &str) {
+        let removed = self.files.remove(name);
+        self.free += removed.map_or(0, |file| file.content.len() as u64);
+    }
+
     /// A system may drop what it could not write.
     fn sync(&mut self, name: &str) -> io::Result<()> {
         let attempted = self.attempt(Operation::Sync);
@@ -202,14 +226,35 @@ impl Storage for SimulatedStorage {
         let mut disk = self.0.lock().unwrap();
         // Fails in the middle: some are gone.
         let (first, rest) = names.split_at(names.len() / 2);
-        first.iter().for_each(|name| drop(disk.files.remove(name)));
+        first.iter().for_each(|name| disk.remove(name));
         disk.attempt(Operation::Remove)?;
-        rest.iter().for_each(|name| drop(disk.files.remove(name)));
+        rest.iter().for_each(|name| disk.remove(name));
         Ok(())
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
         Ok(self.0.lock().unwrap().free)
+    }
+
+    fn ballast_bytes(&self) -> io::Result<u64> {
+        Ok(self.ballast())
+    }
+
+    fn make_ballast(&self, bytes: u64) -> io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        let free = disk.free + disk.ballast;
+        let attempted = disk.attempt(Operation::MakeBallast);
+        let made = if attempted.is_ok() && free >= bytes { bytes } else { 0 };
+        (disk.ballast, disk.free) = (made, free - made);
+        attempted?;
+        if made == bytes { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn remove_ballast(&self) -> io::Result<()> {
+        let mut disk = self.0.lock().unwrap();
+        disk.attempt(Operation::RemoveBallast)?;
+        disk.free += std::mem::take(&mut disk.ballast);
+        Ok(())
     }
 
     fn read_watermarks(&self) -> io::Result<Option<Vec<u8>>> {
@@ -237,8 +282,11 @@ impl SegmentFile for SimulatedFile {
         }
         let fault = disk.fault.take();
         let written = fault.map_or(bytes.len(), |fault| fault.written.min(bytes.len().saturating_sub(1)));
-        disk.file(&self.name)?.content.extend_from_slice(&bytes[..written]);
+        let fitting = written.min(usize::try_from(disk.free).unwrap_or(usize::MAX));
+        disk.file(&self.name)?.content.extend_from_slice(&bytes[..fitting]);
+        disk.free -= fitting as u64;
         match fault {
+            None if fitting < written => Err(io::ErrorKind::StorageFull.into()),
             None => Ok(()),
             Some(fault) => {
                 disk.dead = fault.fatal;

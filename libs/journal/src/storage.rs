@@ -16,10 +16,12 @@ use std::{
 
 use maas_types::Timestamp;
 
-use crate::Durability;
+use crate::{Durability, ballast};
 
 /// Where the watermarks are kept, beside the segments.
 const WATERMARKS: &str = "watermarks";
+/// Room that is kept for a full disk, see [`crate::ballast`].
+const BALLAST: &str = "ballast";
 
 /// What is known of a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +46,11 @@ pub(crate) trait Storage: Send + Sync + 'static {
     /// Removes the files, in this order; one that is gone already is no failure.
     fn remove(&self, names: &[String]) -> io::Result<()>;
     fn free_bytes(&self) -> io::Result<u64>;
+    /// How large the ballast is; 0 if there is none.
+    fn ballast_bytes(&self) -> io::Result<u64>;
+    /// Takes so much room from the disk; what cannot be made whole is not there afterwards.
+    fn make_ballast(&self, bytes: u64) -> io::Result<()>;
+    fn remove_ballast(&self) -> io::Result<()>;
     /// `None` if they were never written.
     fn read_watermarks(&self) -> io::Result<Option<Vec<u8>>>;
     /// Replaces them as a whole: afterwards either the old or the new content is there, or, on a full disk, neither.
@@ -134,6 +141,22 @@ impl Storage for FileStorage {
     fn free_bytes(&self) -> io::Result<u64> {
         let space = rustix::fs::statvfs(&self.folder)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn ballast_bytes(&self) -> io::Result<u64> {
+        match fs::metadata(self.folder.join(BALLAST)) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn make_ballast(&self, bytes: u64) -> io::Result<()> {
+        ballast::allocate(&self.folder.join(BALLAST), bytes)
+    }
+
+    fn remove_ballast(&self) -> io::Result<()> {
+        fs::remove_file(self.folder.join(BALLAST))
     }
 
     fn read_watermarks(&self) -> io::Result<Option<Vec<u8>>> {

@@ -24,6 +24,7 @@ use std::{
 
 use crate::{
     JournalError,
+    error::is_full,
     journal::Shared,
     source::{SettledRecord, Source},
     storage::SegmentFile,
@@ -168,6 +169,10 @@ impl SyncLine {
         tracing::error!(%source, segment = group.segment, %error, "a segment of the journal cannot be synced and is given up");
         // Before anybody is woken: no further request is to be let in.
         self.shared.note_obstacle(true);
+        // Some systems find out that there is no room only now.
+        if is_full(error) {
+            self.shared.give_back_ballast();
+        }
         let mut state = self.state();
         state.failures += 1;
         state.returned = Some(group.settlements);

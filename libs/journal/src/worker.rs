@@ -2,12 +2,16 @@
 //!
 //! Guarantees, by what fails:
 //! - `admit` with [`Flush::Now`] fails: the admission is withdrawn, nothing of it will be found. Refuse the request.
+//! - a write finds no room: the ballast ([`crate::ballast`]) is given back, and it is repeated once. Only if that fails
+//!   too is it a failure;
 //! - `settle` fails with `Full` or `Failed`: its sequence stands and the record is kept in memory, in order; the next
-//!   flush that succeeds writes it. Until then a crash makes the request `interrupted`. Do not settle it again.
+//!   flush that succeeds writes it. Until then a crash makes the request `interrupted`: the end of its answer is to be
+//!   held back until [`WorkerJournal::is_confirmed`]. Do not settle it again.
 //! - `flush` fails: everything stays in memory as above. An admission made with [`Flush::Later`] stands and has to be
 //!   settled, as refused if its upstream was not called.
 //! - after any failed write or sync the file is left as it is and the next flush begins a new segment, starting with
-//!   everything that is not confirmed, so a record can be on disk twice; readers take each sequence once.
+//!   everything that is not confirmed, so a record can be on disk twice; readers take each sequence once. A segment that
+//!   cannot be begun is removed again (`segments`).
 //!
 //! With [`Durability::Host`] every new segment begins with everything that is not confirmed, also after one that was
 //! merely full: should the machine end before either is synced, no later record is left without an earlier one.
@@ -15,6 +19,7 @@
 //! A worker whose write or sync failed stops all admissions ([`WorkerJournal::can_admit`]) until a later one succeeds:
 //! call `flush` every second even when idle.
 
+mod segments;
 mod writing;
 
 use std::{collections::btree_map::Entry, sync::Arc, thread::JoinHandle};
@@ -27,6 +32,7 @@ use crate::{
     Confirmation, Durability, Flush, JournalError, RecordKind,
     journal::Shared,
     record::{RecordView, checksum_seed},
+    segment::SegmentName,
     source::{OpenRequest, SettledRecord, Source},
     storage::SegmentFile,
     syncing::{Settlement, SyncLine},
@@ -44,6 +50,10 @@ pub struct WorkerJournal {
     segment: Option<Arc<dyn SegmentFile>>,
     /// Of the current segment, or of the next one if there is none.
     segment_number: u32,
+    /// One that could not be begun, and not be removed either.
+    unbegun: Option<SegmentName>,
+    /// Segments that a failed sync has made worthless; what they hold is in the buffer.
+    given_up: Vec<SegmentName>,
     /// Whole records that are not confirmed yet.
     buffer: Vec<u8>,
     /// How much of the buffer is in the current segment.
@@ -81,6 +91,8 @@ impl WorkerJournal {
             next_sequence: 1,
             segment: None,
             segment_number: 1,
+            unbegun: None,
+            given_up: Vec::new(),
             buffer: Vec::with_capacity(2 * BUFFER_BYTES),
             written: 0,
             accepted: 0,
@@ -165,13 +177,12 @@ impl WorkerJournal {
         if self.written == self.buffer.len() && self.health != Health::Failed {
             return Ok(());
         }
-        match self.write_buffer() {
+        match self.write_with_ballast() {
             Ok(file) => {
                 self.note_written(file);
                 Ok(())
             }
             Err(error) => {
-                self.leave_segment();
                 self.set_health(Health::Failed);
                 Err(JournalError::from_write(error))
             }
@@ -183,6 +194,20 @@ impl WorkerJournal {
     pub fn confirmation(&self) -> Option<Confirmation> {
         let (line, _) = self.syncing.as_ref()?;
         Some(line.confirmation(self.accepted)).filter(|confirmation| !confirmation.is_confirmed())
+    }
+
+    /// The position behind what was accepted last. It stays the same when records are written again.
+    pub fn position(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Whether everything before this position is confirmed.
+    pub fn is_confirmed(&self, position: u64) -> bool {
+        let confirmed = match &self.syncing {
+            None => self.accepted - self.buffer.len() as u64,
+            Some((line, _)) => line.confirmed(),
+        };
+        confirmed >= position
     }
 
     /// The work of the syncing thread, where there is none.

@@ -24,8 +24,7 @@ use uuid::Uuid;
 use crate::domain::{
     event::{Attempt, Charge, Event, Fingerprint},
     received::{Entry, ReceivedEvent, RefusalKind, Refused},
-    sequence::SequenceSet,
-    source::HeartbeatFacts,
+    source::{HeartbeatFacts, SourceState},
     window,
 };
 
@@ -80,7 +79,8 @@ fn heartbeat_from_wire(heartbeat: &usage::Heartbeat) -> HeartbeatFacts {
     }
 }
 
-fn event_entry(source: &Arc<str>, wire: UsageEvent, now: Timestamp) -> Entry {
+/// What one event asks to be committed: itself, or its refusal.
+pub fn event_entry(source: &Arc<str>, wire: UsageEvent, now: Timestamp) -> Entry {
     let refused = |wire: &UsageEvent, kind, reason| {
         Entry::Refused(Refused {
             source: source.clone(),
@@ -196,10 +196,11 @@ fn stored(field: &'static str, number: u64) -> Result<u64, InvalidEvent> {
 }
 
 /// What producers may forget.
-pub fn watermark_to_wire(source: &str, committed: &SequenceSet) -> Watermark {
+pub fn watermark_to_wire(source: &str, state: &SourceState) -> Watermark {
     Watermark {
         source: source.to_owned(),
-        committed_through: committed.through(),
-        above: committed.above().map(|(first, last)| usage::SequenceRange { first, last }).collect(),
+        committed_through: state.committed.through(),
+        closed: Some(state.closed),
+        above: state.committed.above().map(|(first, last)| usage::SequenceRange { first, last }).collect(),
     }
 }

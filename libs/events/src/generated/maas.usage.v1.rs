@@ -207,6 +207,9 @@ pub struct Watermark {
     /// Committed ranges above it.
     #[prost(message, repeated, tag = "3")]
     pub above: ::prost::alloc::vec::Vec<SequenceRange>,
+    /// Whether the last word of the source (`Close`) is booked. Absent from a release that does not say it.
+    #[prost(bool, optional, tag = "4")]
+    pub closed: ::core::option::Option<bool>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SequenceRange {

@@ -23,6 +23,8 @@ struct Boot {
     /// By sequence; the first ones are confirmed.
     settled: Vec<EventId>,
     confirmed: usize,
+    /// Where each settlement ends: its answer is given to the client once that is confirmed.
+    settled_at: Vec<u64>,
     /// What was flushed and is not synced: so many admissions and settlements.
     flushed: Vec<(Confirmation, usize, usize)>,
     taken: u64,
@@ -30,6 +32,10 @@ struct Boot {
     /// The highest watermark that was ever told: whatever is above is still there.
     most_committed: u64,
 }
+
+const PLENTY: u64 = 1 << 40;
+/// More than all records of a history together.
+const ENOUGH_BALLAST: u64 = 16_000;
 
 #[derive(PartialEq, Eq)]
 enum End {
@@ -54,6 +60,7 @@ impl World {
             1 => (Duration::from_secs(3_600), 1_500),
             _ => (Duration::from_secs(3_600), u64::MAX),
         };
+        let low_water_bytes = [100, ENOUGH_BALLAST, ENOUGH_BALLAST][random.below(3) as usize];
         let clock = Arc::new(FixedClock::at(Timestamp::from_unix_ms(1_700_000_000_000)));
         let options = JournalOptions {
             durability,
@@ -61,10 +68,10 @@ impl World {
             ready_records: 3,
             retention,
             retained_bytes,
+            low_water_bytes,
             clock,
-            ..JournalOptions::default()
         };
-        let disk = SimulatedStorage::with_free_bytes(1 << 40);
+        let disk = SimulatedStorage::with_free_bytes(PLENTY);
         let (journal, _) = open(&disk, &options).unwrap();
         let worker = journal.worker(0).unwrap();
         let boots = vec![(worker.source_id(), Boot::default())];
@@ -72,12 +79,20 @@ impl World {
     }
 
     pub fn run(&mut self, step: Step, random: &mut Random) {
+        self.take_step(step, random);
+        let is_ballast_whole = self.disk.ballast() == self.options.low_water_bytes;
+        assert!(is_ballast_whole || !self.journal.can_admit(), "requests are let in without the ballast");
+    }
+
+    fn take_step(&mut self, step: Step, random: &mut Random) {
         match step {
             Step::Admit { now } => self.admit(flush(now)),
             Step::Progress { pick } => self.progress(pick),
             Step::Settle { pick, now } => self.settle(pick, flush(now)),
             Step::Flush => {
+                let has_room = self.has_room();
                 let flushed = self.worker().flush().is_ok();
+                assert!(flushed || !has_room, "the ballast does not take what is open");
                 self.note_flushed(flushed);
             }
             Step::Sync => {
@@ -86,6 +101,8 @@ impl World {
             }
             Step::WriteFails(fault) => self.disk.fail_next_append(fault),
             Step::Fails(operation) => self.disk.fail_next(operation),
+            Step::FillDisk { left } => self.disk.fill(left),
+            Step::MakeRoom => self.disk.set_free_bytes(PLENTY),
             Step::Take { max } => self.take(max),
             Step::Commit => self.commit(),
             Step::Restore { percent } => self.restore(percent),
@@ -102,6 +119,7 @@ impl World {
 
     /// Everything is found, shipped, committed and forgotten.
     pub fn end(&mut self, random: &mut Random) {
+        self.disk.set_free_bytes(PLENTY);
         self.run(Step::LoseMachine { written: 0 }, random);
         self.disk.restart();
         self.end_earlier_boots();
@@ -124,6 +142,11 @@ impl World {
         &mut self.boots.last_mut().unwrap().1
     }
 
+    /// Whether a write cannot fail, however full the disk is.
+    fn has_room(&self) -> bool {
+        self.disk.is_sound() && self.disk.ballast() >= ENOUGH_BALLAST
+    }
+
     fn admit(&mut self, flush: Flush) {
         self.clock += 1;
         let event_id = EventId::new_at(Timestamp::from_unix_ms(self.clock));
@@ -141,13 +164,30 @@ impl World {
 
     fn settle(&mut self, pick: usize, flush: Flush) {
         let Some(event_id) = self.boot().pick_open(pick) else { return };
+        let has_room = self.has_room();
         let result = self.worker().settle(event_id, payload, flush);
-        self.boot().settled.push(event_id);
+        assert!(result.is_ok() || !has_room, "the ballast does not take what is open");
+        self.note_settled(event_id);
         match &result {
             Ok(sequence) => assert_eq!(*sequence, self.boot().settled.len() as u64),
             Err(error) => assert!(matches!(error, JournalError::Full { .. } | JournalError::Failed { .. })),
         }
         self.note_flushed(flush == Flush::Now && result.is_ok());
+    }
+
+    fn note_settled(&mut self, event_id: EventId) {
+        let position = self.worker().position();
+        let boot = self.boot();
+        boot.settled.push(event_id);
+        boot.settled_at.push(position);
+    }
+
+    /// Whatever the calls have said: who has the end of an answer has it on disk.
+    fn note_answered(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let Some((_, boot)) = self.boots.last_mut() else { return };
+        let answered = boot.settled_at.iter().filter(|position| worker.is_confirmed(**position)).count();
+        boot.confirmed = boot.confirmed.max(answered);
     }
 
     fn note_flushed(&mut self, flushed: bool) {
@@ -210,6 +250,7 @@ impl World {
     }
 
     fn crash(&mut self, written: usize, end: End, random: &mut Random) {
+        self.note_answered();
         self.disk.fail_next_append(Fault { written, kind: io::ErrorKind::Other, fatal: true });
         self.worker = None;
         self.disk.restart();
@@ -253,9 +294,11 @@ impl World {
             assert!(source.missing.iter().all(|missing| *missing.end() <= committed), "{:?}", source.missing);
             for request in &source.interrupted {
                 self.check_interrupted(source.source, request.event_id);
-                self.worker().settle_interrupted(source.source, request.event_id, payload, Flush::Now).unwrap();
-                self.boot().settled.push(request.event_id);
-                self.note_flushed(true);
+                let worker = self.worker();
+                let result = worker.settle_interrupted(source.source, request.event_id, payload, Flush::Now);
+                assert!(matches!(result, Ok(_) | Err(JournalError::Full { .. })));
+                self.note_settled(request.event_id);
+                self.note_flushed(result.is_ok());
             }
         }
     }
@@ -320,6 +363,7 @@ impl Boot {
         assert!(found >= self.confirmed as u64, "a confirmed settlement is lost");
         assert!(last(&shipped).max(self.most_committed) >= self.confirmed as u64, "a settlement is not shipped");
         self.settled.truncate(found as usize);
+        self.settled_at.clear();
         self.confirmed = self.settled.len();
         self.taken = self.confirmed as u64;
     }

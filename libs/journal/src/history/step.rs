@@ -22,6 +22,11 @@ pub enum Step {
     /// The next write fails after some bytes.
     WriteFails(Fault),
     Fails(Operation),
+    /// Somebody else takes all room but so much.
+    FillDisk {
+        left: u64,
+    },
+    MakeRoom,
     Take {
         max: usize,
     },
@@ -57,9 +62,11 @@ impl Step {
                 let kind = if random.flip() { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
                 Self::WriteFails(Fault { written, kind, fatal: false })
             }
-            71..77 => Self::Fails(random.operation()),
-            77..83 => Self::Take { max: 1 + random.below(5) as usize },
-            83..86 => Self::Commit,
+            71..76 => Self::Fails(random.operation()),
+            76..79 => Self::FillDisk { left: random.below(400) },
+            79..81 => Self::MakeRoom,
+            81..84 => Self::Take { max: 1 + random.below(5) as usize },
+            84..86 => Self::Commit,
             86..88 => Self::Restore { percent: random.below(100) },
             88..93 => Self::Tidy,
             93..96 => Self::EndEarlierBoots,
@@ -93,7 +100,7 @@ impl Random {
     }
 
     pub fn operation(&mut self) -> Operation {
-        const ALL: [Operation; 8] = [
+        const ALL: [Operation; 10] = [
             Operation::Sync,
             Operation::Sync,
             Operation::Create,
@@ -102,6 +109,8 @@ impl Random {
             Operation::WriteWatermarks,
             Operation::ReadWatermarks,
             Operation::List,
+            Operation::MakeBallast,
+            Operation::RemoveBallast,
         ];
         ALL[self.below(ALL.len() as u64) as usize]
     }

@@ -1,16 +1,14 @@
-//! The buffer of a worker, its segments, and what it knows of the disk.
+//! The buffer of a worker, and what it knows of the disk.
 
 use std::{io, sync::Arc, thread::JoinHandle};
-
-use maas_events::SourceId;
 
 use super::{Health, WorkerJournal};
 use crate::{
     Flush, JournalError,
+    error::is_full,
     journal::{Shared, Syncing},
     record::{self, RecordView},
-    segment::{SegmentHeader, SegmentName},
-    source::{SegmentInfo, Source},
+    source::Source,
     storage::SegmentFile,
     syncing::{SyncLine, Written},
 };
@@ -43,46 +41,36 @@ impl WorkerJournal {
         }
     }
 
-    pub(super) fn write_buffer(&mut self) -> io::Result<Arc<dyn SegmentFile>> {
+    /// Writes everything that waits. Where a write finds no room, the ballast makes some, and it is repeated once.
+    pub(super) fn write_with_ballast(&mut self) -> io::Result<Arc<dyn SegmentFile>> {
+        let error = match self.write_buffer() {
+            Ok(file) => return Ok(file),
+            Err(error) => error,
+        };
+        self.leave_segment();
+        // Another worker may have given it back since the last write that went well.
+        let may_have_room = is_full(&error) && (self.shared.give_back_ballast() || self.health != Health::Failed);
+        if !may_have_room {
+            return Err(error);
+        }
+        self.write_buffer().inspect_err(|_| self.leave_segment())
+    }
+
+    fn write_buffer(&mut self) -> io::Result<Arc<dyn SegmentFile>> {
         if self.segment.is_some() && self.segment_bytes() >= self.shared.options.segment_bytes {
             self.leave_segment();
         }
         let file = match self.segment.take() {
-            Some(file) => file,
-            None => self.start_segment()?,
+            Some(file) => {
+                file.append(&self.buffer[self.written..])?;
+                self.add_bytes(self.buffer.len() - self.written);
+                file
+            }
+            None => self.begin_segment()?,
         };
-        file.append(&self.buffer[self.written..])?;
-        self.add_bytes(self.buffer.len() - self.written);
         self.written = self.buffer.len();
         self.segment = Some(Arc::clone(&file));
         Ok(file)
-    }
-
-    fn start_segment(&mut self) -> io::Result<Arc<dyn SegmentFile>> {
-        let SourceId { boot, worker, .. } = self.source.id;
-        let name = SegmentName { boot, worker, number: self.segment_number };
-        let file = self.shared.storage.create(&name.to_string())?;
-        let first_sequence = {
-            let mut state = self.source.state();
-            let written_at = self.shared.options.clock.now();
-            // Known before it is written to, so that a failure below leaves no file that nobody deletes.
-            state.segments.push_back(SegmentInfo { name, bytes: 0, last_sequence: None, written_at });
-            state.last_sequence + 1
-        };
-        let header = SegmentHeader { source: self.source.id, number: name.number, first_sequence }.encode();
-        file.append(&header)?;
-        self.add_bytes(header.len());
-        Ok(file)
-    }
-
-    /// A full or failed segment is never written to again, and what is not confirmed is written to the next one.
-    pub(super) fn leave_segment(&mut self) {
-        self.segment = None;
-        self.segment_number += 1;
-        self.written = 0;
-        if let Some((line, _)) = &self.syncing {
-            self.pending.splice(..0, line.take_back());
-        }
     }
 
     /// The buffer is in the file as a whole: confirms it, or leaves that to the sync.
@@ -96,6 +84,9 @@ impl WorkerJournal {
                 self.set_health(Health::Good);
             }
             Some((line, _)) => {
+                let line = Arc::clone(line);
+                // Before anything can be synced again.
+                self.remove_given_up();
                 let settlements = std::mem::take(&mut self.pending);
                 line.hand_over(Written { file, segment, through: self.accepted, settlements });
                 if self.health == Health::Failed {
@@ -111,6 +102,7 @@ impl WorkerJournal {
         let line = Arc::clone(line);
         if let Some(returned) = line.take_returned() {
             self.pending.splice(..0, returned);
+            self.give_up_unsynced(&line);
             self.leave_segment();
             // The line has noted an obstacle of its own.
             if self.health != Health::Good {
@@ -127,16 +119,6 @@ impl WorkerJournal {
         let confirmed = self.buffer.len().saturating_sub(unconfirmed);
         self.buffer.drain(..confirmed);
         self.written = self.written.saturating_sub(confirmed);
-    }
-
-    fn segment_bytes(&self) -> u64 {
-        self.source.state().segments.back().map_or(0, |segment| segment.bytes)
-    }
-
-    fn add_bytes(&self, count: usize) {
-        if let Some(segment) = self.source.state().segments.back_mut() {
-            segment.bytes += count as u64;
-        }
     }
 
     pub(super) fn set_health(&mut self, health: Health) {

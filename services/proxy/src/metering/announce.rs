@@ -6,9 +6,13 @@ use maas_events::{
     topic::usage_subject,
     usage::{Close, Heartbeat, UsageMessage, usage_message::Body},
 };
+use maas_journal::SourceStatus;
 use prost::Message as _;
 
-use super::shipping::{PARTITION, Shipper};
+use super::{
+    shipping::{PARTITION, Shipper},
+    watermark::is_over,
+};
 
 impl Shipper {
     /// A source that will say no more says so once, and is forgotten when all of it is committed.
@@ -20,14 +24,31 @@ impl Shipper {
         let announced = self.progress(source, |progress| progress.heartbeats > 0);
         // Of an earlier boot nobody knows here whether it announced itself before its first settlement.
         let known_outside = status.last_sequence > 0 || announced || source.boot != self.journal.boot();
-        if !status.closed && known_outside {
-            let close = Body::Close(Close { last_sequence: status.last_sequence });
-            if !self.tell(source, format!("{source}:close"), close).await {
-                return;
-            }
+        if !status.closed && known_outside && !self.tell_close(source, format!("{source}:close"), &status).await {
+            return;
         }
         // It was known a moment ago.
         let _ = self.journal.note_closed(source);
+    }
+
+    /// A ledger that was restored from an older copy, or a bus that was, may have lost the last word of a source whose
+    /// events it has: until it hears it again it waits for that source, and counts nothing as complete.
+    pub(super) async fn close_again_if_forgotten(&self, source: SourceId) {
+        let Some(status) = self.journal.status(source).filter(is_over) else { return };
+        let number = self.progress(source, |progress| {
+            let is_forgotten = std::mem::take(&mut progress.is_open_there) && status.last_sequence > 0;
+            progress.closes_again += u32::from(is_forgotten);
+            is_forgotten.then_some(progress.closes_again)
+        });
+        if let Some(number) = number {
+            tracing::info!(source = %source, "the ledger has not heard that this source has ended, and is told again");
+            // A new id: the stream would drop the old one as a duplicate. One that is lost is asked about again.
+            self.tell_close(source, format!("{source}:close:r{number}"), &status).await;
+        }
+    }
+
+    async fn tell_close(&self, source: SourceId, id: String, status: &SourceStatus) -> bool {
+        self.tell(source, id, Body::Close(Close { last_sequence: status.last_sequence })).await
     }
 
     pub(super) async fn heartbeat(&self, source: SourceId) {

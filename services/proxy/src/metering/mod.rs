@@ -1,7 +1,7 @@
 //! One usage event for each admitted request, whatever happens to it.
 //!
 //! Order: `ADMIT` is in the journal's file before the upstream is called; `SETTLE` is in the file before the terminal
-//! bytes go to the client ([`on_disk`] says what is synced when); shipping happens afterwards and may be repeated. A crash
+//! bytes go to the client ([`on_disk`] holds them back); shipping happens afterwards and may be repeated. A crash
 //! between any two of these leaves a record from which the next start makes the event.
 
 mod announce;

@@ -12,6 +12,7 @@ use maas_events::{
     validate::{quality_to_wire, tokens_to_wire},
 };
 use maas_journal::{Flush, JournalError, WorkerJournal};
+use maas_llm::api::Api;
 use maas_types::{
     EventId, Nanos, Operation, Outcome, PLATFORM_USER, Timestamp, TokenCounts, UsageQuality, pricing::MAX_EVENT_COST,
 };
@@ -121,8 +122,7 @@ pub struct OpenRequest {
     /// Whether it counts among the clients' requests.
     is_clients: bool,
     settled: bool,
-    /// With durability `host`.
-    confirming: Option<Rc<Confirming>>,
+    confirming: Rc<Confirming>,
 }
 
 impl OpenRequest {
@@ -135,11 +135,8 @@ impl OpenRequest {
         let event_id = EventId::new_at(admission.now);
         let price = admission.model.price_at(admission.now).copied();
         let event = Box::new(event_at_admission(event_id, admission, price.as_ref()));
-        let confirming = {
-            let mut journal = journal.borrow_mut();
-            journal.admit(event_id, &event.encode_to_vec(), Flush::Later)?;
-            journal.confirmation().map(|_| Rc::default())
-        };
+        journal.borrow_mut().admit(event_id, &event.encode_to_vec(), Flush::Later)?;
+        let confirming = Rc::new(Confirming::new(journal, Api::of(admission.operation), admission.request_id));
         let is_clients = matches!(admission.account, Account::Caller { .. });
         if is_clients {
             admission.model.metrics.in_flight[usize::from(admission.stream)].inc();
@@ -164,14 +161,12 @@ impl OpenRequest {
     /// Waits until the admission is in the journal's file.
     pub async fn on_record(&self) -> Result<(), JournalError> {
         flush_with_others(&self.journal).await?;
-        if let Some(confirming) = &self.confirming {
-            confirming.note_admitted(self.journal.borrow().confirmation());
-        }
+        self.confirming.note_admitted();
         Ok(())
     }
 
-    /// What the client's answer has to wait for, see [`super::on_disk::hold_back`]. `None`: for nothing.
-    pub fn confirming(&self) -> Option<Rc<Confirming>> {
+    /// What the client's answer has to wait for, see [`super::on_disk::hold_back`].
+    pub fn confirming(&self) -> Rc<Confirming> {
         self.confirming.clone()
     }
 
@@ -234,7 +229,8 @@ impl OpenRequest {
         self.first_token.get_or_insert_with(Instant::now);
     }
 
-    /// Puts what was used so far on record, so that a crash bills it. Best effort: the settlement says it all again.
+    /// Puts what was used so far on record, so that a crash bills it. A stream of which that fails for long is ended
+    /// ([`super::on_disk`]).
     pub fn progress(&self, tokens: &TokenCounts, quality: UsageQuality) {
         let so_far = UsageEvent {
             tokens: Some(tokens_to_wire(tokens)),
@@ -242,8 +238,11 @@ impl OpenRequest {
             cost_nanos: self.cost(tokens).0,
             ..Default::default()
         };
-        let mut journal = self.journal.borrow_mut();
-        let noted = journal.progress(self.event_id, &so_far.encode_to_vec()).and_then(|()| journal.flush());
+        let noted = {
+            let mut journal = self.journal.borrow_mut();
+            journal.progress(self.event_id, &so_far.encode_to_vec()).and_then(|()| journal.flush())
+        };
+        self.confirming.note_progress();
         if let Err(error) = noted {
             tracing::warn!(error = %error, "progress of a stream is not in the journal");
         }
@@ -258,9 +257,12 @@ impl OpenRequest {
         })
     }
 
-    /// Ends the request; its usage is on record once this returns. Gives the cost.
+    /// Ends the request. Its usage is on record once this returns, or the end of its answer is held back until it is.
+    /// Gives the cost.
     pub fn settle(mut self, settlement: &Settlement) -> Nanos {
-        self.settle_once(settlement, Flush::Now)
+        let cost = self.settle_once(settlement, Flush::Now);
+        self.confirming.note_settled();
+        cost
     }
 
     /// The same together with what else ends in this turn of the thread, in one write.
@@ -269,11 +271,13 @@ impl OpenRequest {
         if let Err(error) = flush_with_others(&self.journal).await {
             tracing::error!(event.id = %self.event_id, error = %error, "a settlement could not be written yet");
         }
+        self.confirming.note_settled();
         cost
     }
 
     fn settle_once(&mut self, settlement: &Settlement, flush: Flush) -> Nanos {
         self.settled = true;
+        let settlement = &self.confirming.settlement(settlement);
         let cost = self.cost(&settlement.tokens);
         self.complete_event(settlement, cost);
         let mut settled = self.append_settlement(flush);
@@ -287,9 +291,6 @@ impl OpenRequest {
         if let Err(error) = settled {
             // Kept in memory and written by the next flush that succeeds; admission has stopped meanwhile.
             tracing::error!(event.id = %self.event_id, error = %error, "a settlement could not be written yet");
-        }
-        if let Some(confirming) = &self.confirming {
-            confirming.note_settled(self.journal.borrow().confirmation());
         }
         self.count(settlement);
         cost

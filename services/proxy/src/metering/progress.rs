@@ -22,6 +22,10 @@ pub struct Progress {
     pub heartbeats: u64,
     /// When it was last looked at for something to ship.
     pub looked_at: Instant,
+    /// Its last word is not in the ledger, as the ledger says.
+    pub is_open_there: bool,
+    /// How often its last word was told again.
+    pub closes_again: u32,
     /// Of an earlier boot: ingest was asked how far it is before anything was shipped.
     pub was_asked_for: bool,
 }
@@ -49,6 +53,8 @@ impl Progress {
             resending: None,
             heartbeats: 0,
             looked_at: Instant::now(),
+            is_open_there: false,
+            closes_again: 0,
             was_asked_for: false,
         }
     }

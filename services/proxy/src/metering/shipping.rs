@@ -37,8 +37,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const COMPANY_WITHIN: Duration = Duration::from_millis(50);
 /// and this is company enough.
 const ENOUGH_COMPANY: u64 = 64;
-/// How many messages of a source go out before heartbeats and newly found sources have their turn.
-const MOST_BATCHES_PER_LOOK: usize = 64;
+/// Messages of a source that wait for their acknowledgement at the same time: a backlog is as fast as the bus then, and
+/// not as its answers. At most some 4 MiB.
+const IN_FLIGHT: usize = 8;
+/// How often that many go out before heartbeats and newly found sources have their turn.
+const MOST_FLIGHTS_PER_LOOK: usize = 8;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long the end of a drained process may wait for the last commit; the journal keeps what is left.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -166,32 +169,27 @@ impl Shipper {
         }
         self.ask_for_earlier(source).await;
         let mut all_sent = false;
-        for _ in 0..MOST_BATCHES_PER_LOOK {
-            let batch = match self.next_batch(source) {
-                Ok(Some(batch)) => batch,
-                Ok(None) => {
-                    all_sent = true;
-                    break;
-                }
+        for _ in 0..MOST_FLIGHTS_PER_LOOK {
+            let flight = match self.next_flight(source) {
+                Ok(flight) => flight,
                 Err(error) => {
                     tracing::error!(source = %source, error = %error, "the journal cannot be read");
                     return;
                 }
             };
-            if !self.deliver(source, &batch).await {
+            let Some(last) = flight.last() else {
+                all_sent = true;
+                break;
+            };
+            let delivered = self.deliver_all(source, &flight).await;
+            self.note_shipped(source, delivered);
+            if delivered < flight.len() {
+                // While the bus takes nothing it hands out nothing either: that time is no sign of a loss.
+                self.progress(source, |progress| progress.moved_at = Instant::now());
                 return;
             }
-            let more = self.progress(source, |progress| {
-                if progress.shipped_through <= progress.committed_through {
-                    progress.moved_at = Instant::now();
-                }
-                progress.shipped_through = progress.shipped_through.max(batch.last);
-                progress.unsent.pop_front();
-                !progress.unsent.is_empty()
-            });
-            self.metrics.events_published.inc_by(batch.events);
             // Under load something has always settled meanwhile: it waits for company until the next look.
-            if !more && batch.events < MOST_EVENTS as u64 {
+            if flight.len() < IN_FLIGHT && last.events < MOST_EVENTS as u64 {
                 break;
             }
             // A backlog goes out beside live traffic, which is waiting for this core.
@@ -224,15 +222,40 @@ impl Shipper {
         }
     }
 
-    /// The first batch that waits; it stays the first until it is delivered.
-    fn next_batch(&self, source: SourceId) -> Result<Option<Batch>, JournalError> {
-        if let Some(batch) = self.progress(source, |progress| progress.unsent.front().cloned()) {
-            return Ok(Some(batch));
+    /// The first batches that wait; they stay the first until they are delivered.
+    fn next_flight(&self, source: SourceId) -> Result<Vec<Batch>, JournalError> {
+        while self.progress(source, |progress| progress.unsent.len()) < IN_FLIGHT {
+            let mut batches = batches_of(source, self.journal.take_settled(source, MOST_EVENTS)?, 0);
+            if batches.is_empty() {
+                break;
+            }
+            let is_full = batches.back().is_some_and(|batch| batch.events == MOST_EVENTS as u64);
+            self.progress(source, |progress| progress.unsent.append(&mut batches));
+            if !is_full {
+                break;
+            }
         }
-        let batches = batches_of(source, self.journal.take_settled(source, MOST_EVENTS)?, 0);
-        let first = batches.front().cloned();
-        self.progress(source, |progress| progress.unsent = batches);
-        Ok(first)
+        Ok(self.progress(source, |progress| progress.unsent.iter().take(IN_FLIGHT).cloned().collect()))
+    }
+
+    /// Hands the batches over side by side, since each waits for its acknowledgement. How many of the first were taken;
+    /// what was taken behind one that was not is sent again with it, under its id.
+    async fn deliver_all(&self, source: SourceId, flight: &[Batch]) -> usize {
+        let delivered = futures_util::future::join_all(flight.iter().map(|batch| self.deliver(source, batch))).await;
+        delivered.into_iter().take_while(|delivered| *delivered).count()
+    }
+
+    fn note_shipped(&self, source: SourceId, batches: usize) {
+        let events = self.progress(source, |progress| {
+            if progress.shipped_through <= progress.committed_through {
+                progress.moved_at = Instant::now();
+            }
+            let shipped = progress.unsent.drain(..batches.min(progress.unsent.len()));
+            let (through, events) = shipped.fold((0, 0), |(_, events), batch| (batch.last, events + batch.events));
+            progress.shipped_through = progress.shipped_through.max(through);
+            events
+        });
+        self.metrics.events_published.inc_by(events);
     }
 
     pub(super) async fn deliver(&self, source: SourceId, batch: &Batch) -> bool {

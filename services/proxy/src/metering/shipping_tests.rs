@@ -105,7 +105,7 @@ fn told(watermark: Watermark) -> bytes::Bytes {
 
 fn watermark(source: SourceId, committed_through: u64, above: &[(u64, u64)]) -> Watermark {
     let above = above.iter().map(|(first, last)| SequenceRange { first: *first, last: *last }).collect();
-    Watermark { source: source.to_string(), committed_through, above }
+    Watermark { source: source.to_string(), committed_through, above, closed: None }
 }
 
 fn settle_one(process: &Process, worker: &mut WorkerJournal) {
@@ -239,6 +239,33 @@ async fn a_restored_ledger_gets_again_what_is_kept_of_a_source_that_has_ended() 
     *ledger.lock().unwrap() = Watermarks::default().encode_to_vec().into();
     world.shipper.ask_about_ended().await;
     assert!(world.shipped(20).await.contains(&1));
+}
+
+#[tokio::test]
+async fn a_ledger_that_has_forgotten_the_last_word_of_a_source_is_told_it_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut world, _) = World::on(folder.path(), PATIENCE).await;
+    let mut worker = world.journal.worker(1).unwrap();
+    let source = worker.source_id();
+    settle_one(&world.process, &mut worker);
+    drop(worker);
+    world.shipper.spawn(&world.process);
+    let first = world.close().await;
+    world.shipper.heard(told(watermark(source, 1, &[])));
+    let restored = Watermark { closed: Some(false), ..watermark(source, 1, &[]) };
+    world.answer_from(&Arc::new(Mutex::new(told(restored)))).await;
+    let shipper = world.shipper.clone();
+    let ask_until_told = async {
+        loop {
+            shipper.ask_about_ended().await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let again = tokio::select! {
+        () = ask_until_told => unreachable!("it asks until the other is over"),
+        again = timeout(PATIENCE, world.close()) => again.unwrap(),
+    };
+    assert_eq!(again, first);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Guarantees: a watermark is taken as it is, also one that went back (a ledger restored from a copy): what the journal
 //! still has above it is sent again. While nobody answers nothing is sent again: then nobody commits either, and what the
 //! bus has taken is waiting there. What is kept of sources that have ended is asked about too, since no commit of theirs
-//! will ever tell.
+//! will ever tell; a ledger that has forgotten their last word is told it again.
 //!
 //! With the same answers come the time, and, from elsewhere, news of boots that should not be there.
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use maas_events::{
     SourceId,
     topic::WATERMARK_QUERY_SUBJECT,
-    usage::{WatermarkQuery, Watermarks},
+    usage::{Watermark, WatermarkQuery, Watermarks},
 };
 use maas_journal::{Journal, SourceStatus};
 use maas_types::Timestamp;
@@ -52,7 +52,11 @@ impl Shipper {
         let mut questions = ended.chunks(SOURCES_PER_QUESTION).chain(ended.is_empty().then_some(&[][..]));
         while let Some(question) = questions.next()
             && self.ask_for_watermarks(question).await
-        {}
+        {
+            for source in question {
+                self.close_again_if_forgotten(*source).await;
+            }
+        }
     }
 
     /// False if nobody answers. A source that ingest does not know has nothing committed.
@@ -67,7 +71,7 @@ impl Shipper {
         }
         for source in sources {
             if !watermarks.sources.iter().any(|watermark| watermark.source == source.to_string()) {
-                self.note_watermark(*source, 0, Vec::new());
+                self.note_watermark(*source, Watermark { closed: Some(false), ..Watermark::default() });
             }
         }
         self.take_in(watermarks);
@@ -86,8 +90,7 @@ impl Shipper {
         for watermark in watermarks.sources {
             let Ok(source) = watermark.source.parse::<SourceId>() else { continue };
             if self.journal.status(source).is_some() {
-                let above = watermark.above.iter().map(|range| (range.first, range.last)).collect();
-                self.note_watermark(source, watermark.committed_through, above);
+                self.note_watermark(source, watermark);
             } else if self.journal.is_newer_boot(source) && self.journal.stop_admitting() {
                 // Those of other instances are not ours to know.
                 self.checks.journal.set_failed("a newer process has this instance's journal");
@@ -96,7 +99,8 @@ impl Shipper {
         }
     }
 
-    fn note_watermark(&self, source: SourceId, committed_through: u64, above: Vec<(u64, u64)>) {
+    fn note_watermark(&self, source: SourceId, watermark: Watermark) {
+        let committed_through = watermark.committed_through;
         // It is gone meanwhile.
         let Some(status) = self.journal.status(source) else { return };
         self.progress(source, |progress| {
@@ -104,7 +108,8 @@ impl Shipper {
                 progress.moved_at = Instant::now();
             }
             progress.committed_through = committed_through;
-            progress.committed_above = above;
+            progress.committed_above = watermark.above.iter().map(|range| (range.first, range.last)).collect();
+            progress.is_open_there = watermark.closed == Some(false);
             // What is committed need not be shipped, but again if it should be lost there.
             progress.shipped_through = progress.shipped_through.max(committed_through.min(status.last_sequence));
         });

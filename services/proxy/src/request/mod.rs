@@ -192,10 +192,7 @@ async fn inference(
         Some(route) => relay::relay(worker, open, Rc::new(asked), route, in_progress).await,
         None => token_count::answer(open, &asked).await,
     };
-    match confirming {
-        None => Ok(answer),
-        Some(confirming) => on_disk::hold_back(confirming, answer).await.map_err(unrecorded),
-    }
+    on_disk::hold_back(confirming, answer).await.map_err(unrecorded)
 }
 
 /// The fallback of the model that has made the answer which the request goes on from: only it knows that answer.

@@ -106,6 +106,7 @@ impl Books {
             source: name.clone(),
             committed_through: if forgetful { 0 } else { source.dense_through() },
             above: Vec::new(),
+            closed: Some(source.closed_at.is_some()),
         };
         let told_at_ms = SystemClock.now().unix_ms() + self.clock_ahead_ms.load(Ordering::Relaxed);
         Watermarks { sources: sources.iter().map(watermark).collect(), told_at_ms }.encode_to_vec().into()
