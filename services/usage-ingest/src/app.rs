@@ -11,7 +11,7 @@ use crate::{
         list_quarantine, list_usage_corrections, list_usage_requests, reject_quarantine_entry, replay_quarantine,
         replay_quarantine_entry,
     },
-    service::export::ExportSlots,
+    service::export::Exports,
 };
 
 /// What handlers work with. A type of its own: in one process several services share an app.
@@ -20,7 +20,7 @@ pub struct UsageState {
     pub database: Database,
     pub clock: std::sync::Arc<dyn Clock>,
     pub currency: Currency,
-    pub export_slots: ExportSlots,
+    pub exports: Exports,
 }
 
 pub fn routes(services: &mut ServiceConfig) {

@@ -44,8 +44,15 @@ use crate::{
     metrics::UsageMetrics,
     pipeline_metrics::PipelineMetrics,
     service::{
-        consumer::UsageConsumer, export::ExportSlots, key_usage, monitor::Monitor, partitions::PartitionKeeper,
-        repair::Repair, supervise::Supervisor, watermarks, writer::Writer,
+        consumer::UsageConsumer,
+        export::{ExportLimits, Exports},
+        key_usage,
+        monitor::Monitor,
+        partitions::PartitionKeeper,
+        repair::Repair,
+        supervise::Supervisor,
+        watermarks,
+        writer::Writer,
     },
 };
 pub use crate::{migration::Migrator, settings::UsageIngestSettings};
@@ -132,7 +139,8 @@ impl UsageIngest {
         let closing = settings.month_closing();
         let writer = Writer { database: database.clone(), clock: clock.clone(), metrics, check, closing };
         let currency = settings.currency;
-        let state = UsageState { database, clock, currency, export_slots: ExportSlots::default() };
+        let exports = Exports::new(&database, ExportLimits::default());
+        let state = UsageState { database, clock, currency, exports };
         let consumer = UsageConsumer { bus, writer, settings };
         process.lifecycle.spawn("usage consumer", consumer.run(stop.clone()));
         Ok(Self { state, repair: RepairState(repair) })

@@ -78,8 +78,9 @@ pub struct Charge<'a> {
 
 /// The cells of a row, in the order of [`COLUMNS`].
 ///
-/// The ledger holds what was charged, after discounts, so all costs are that one. Usage of a closed month that came
-/// late corrects an invoiced period, which FOCUS calls a correction.
+/// All four costs are what was charged: there are no discounts, negotiated prices or payments ahead that would tell them
+/// apart, and none of them may be left out. Usage of a closed month that came late corrects an invoiced period, which
+/// FOCUS calls a correction.
 pub fn row(charge: &Charge<'_>) -> Vec<Cell> {
     let text = |text: &str| Cell::Text(text.to_owned());
     let payer = || charge.payer.map_or(Cell::Missing, text);

@@ -81,7 +81,9 @@ impl SourceState {
         self.open_requests = heartbeat.open_requests;
         self.oldest_open_admission = heartbeat.oldest_open_admission;
         self.last_heartbeat_at = Some(now);
-        let confirms_until = heartbeat.oldest_open_admission.unwrap_or(heartbeat.sent_at).min(heartbeat.sent_at);
+        // A clock that is ahead confirms nothing beyond ours: once it is mended, what it admits would be confirmed already.
+        let oldest_open = heartbeat.oldest_open_admission.unwrap_or(heartbeat.sent_at);
+        let confirms_until = oldest_open.min(heartbeat.sent_at).min(now);
         self.announced = heartbeat.last_sequence;
         // The older one stays until it is settled: its age is the age of the gap. The next heartbeat takes its place.
         let last_sequence = heartbeat.last_sequence;
@@ -156,6 +158,16 @@ mod tests {
         assert_eq!(source.confirmed_until, at(31));
         source.hear_heartbeat(heartbeat(1, 34, None), at(34));
         assert_eq!(source.confirmed_until, at(34));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_confirms_nothing_of_the_future() {
+        let mut source = SourceState::new(at(10), at(10));
+        source.hear_heartbeat(heartbeat(0, 7_240, None), at(40));
+        source.hear_heartbeat(heartbeat(1, 42, None), at(42));
+        assert_eq!(source.confirmed_until, at(40));
+        source.record(1, 1, at(43));
+        assert_eq!(source.confirmed_until, at(42));
     }
 
     #[test]

@@ -6,18 +6,17 @@
 use actix_web::{HttpResponse, http::header};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use maas_store::StoreError;
 use maas_types::Currency;
 use maas_web::Problem;
 use serde_json::Value as Json;
 
-use super::{figures::totals_to_api, store_problem};
+use super::{broken_off_problem, figures::totals_to_api};
 use crate::{
     domain::{
         analytics::figures::Figures,
         csv::{self, Cell, decimal, in_seconds},
     },
-    service::export::{ExportRow, Rows, Slot},
+    service::export::{BrokenOff, ExportRow, ExportSnapshot, Pages, Rows},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +58,10 @@ impl FileFormat {
 }
 
 /// The answer with the file. The first page is read before, so that what fails at once is a proper error.
-pub async fn respond(file: File, mut rows: Rows, slot: Slot) -> Result<HttpResponse, Problem> {
-    let first = rows.next().await.map_err(store_problem)?;
+pub async fn respond(file: File, rows: Rows, snapshot: ExportSnapshot) -> Result<HttpResponse, Problem> {
+    let columns = rows.columns();
+    let mut pages = snapshot.read(rows);
+    let first = pages.next().await.map_err(broken_off_problem)?;
     let mut response = HttpResponse::Ok();
     response.content_type(file.format.media_type());
     let disposition = format!("attachment; filename=\"{}.{}\"", file.name, file.format.ending());
@@ -70,7 +71,7 @@ pub async fn respond(file: File, mut rows: Rows, slot: Slot) -> Result<HttpRespo
             response.insert_header((format!("x-maas-{}", name.replace('_', "-")), text.as_str()));
         }
     }
-    Ok(response.streaming(chunks(Writer::new(file, &rows), rows, first, slot)))
+    Ok(response.streaming(chunks(Writer::new(file, columns), pages, first)))
 }
 
 /// What comes next.
@@ -81,29 +82,28 @@ enum Step {
     Done,
 }
 
-fn chunks(
-    writer: Writer,
-    rows: Rows,
-    first: Vec<ExportRow>,
-    slot: Slot,
-) -> impl Stream<Item = Result<Bytes, StoreError>> {
-    // The slot is held for as long as the body lives.
-    stream::try_unfold((writer, rows, Step::Head(first), slot), |(mut writer, mut rows, step, slot)| async move {
+fn chunks(writer: Writer, pages: Pages, first: Vec<ExportRow>) -> impl Stream<Item = Result<Bytes, BrokenOff>> {
+    stream::try_unfold((writer, pages, Step::Head(first)), |(mut writer, mut pages, step)| async move {
         let (chunk, next) = match step {
             Step::Head(first) => (writer.head(), Step::Rows(first)),
             Step::Rows(page) if page.is_empty() => (String::new(), Step::Tail),
             Step::Rows(page) => {
                 let chunk = writer.rows(page);
-                let page = rows.next().await.inspect_err(|error| {
-                    tracing::error!(error.message = %error, "an export was broken off");
-                })?;
+                let page = pages.next().await.inspect_err(note_broken_off)?;
                 (chunk, if page.is_empty() { Step::Tail } else { Step::Rows(page) })
             }
             Step::Tail => (writer.tail(), Step::Done),
             Step::Done => return Ok(None),
         };
-        Ok(Some((Bytes::from(chunk), (writer, rows, next, slot))))
+        Ok(Some((Bytes::from(chunk), (writer, pages, next))))
     })
+}
+
+fn note_broken_off(error: &BrokenOff) {
+    match error {
+        BrokenOff::NotTaken => tracing::info!("an export was broken off: its client did not take it in time"),
+        BrokenOff::Store(cause) => tracing::error!(error.message = %cause, "an export was broken off"),
+    }
 }
 
 struct Writer {
@@ -114,8 +114,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn new(file: File, rows: &Rows) -> Self {
-        Self { file, columns: rows.columns(), totals: Figures::default(), is_first: true }
+    fn new(file: File, columns: Vec<&'static str>) -> Self {
+        Self { file, columns, totals: Figures::default(), is_first: true }
     }
 
     fn head(&self) -> String {

@@ -8,10 +8,10 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    ask_problem, choice,
+    ask_problem, begin_export, choice,
     export_body::{File, FileFormat, respond},
     figures::{UsagePeriod, UsageTotals},
-    ledger, no_slot, store_problem,
+    store_problem,
     usage_query::{PeriodQuery, UsageFilterQuery},
 };
 use crate::{
@@ -54,6 +54,8 @@ pub struct UsageExport {
     pub currency: Currency,
     /// Every request admitted before this time is included.
     pub complete_until: Timestamp,
+    /// The moment that all rows are of: what was booked later is not among them.
+    pub as_of: Timestamp,
     /// The fields are the columns of the CSV.
     #[schema(value_type = Vec<Object>)]
     pub rows: Vec<serde_json::Value>,
@@ -63,10 +65,11 @@ pub struct UsageExport {
 
 /// Export usage
 ///
-/// All rows, streamed. Sums of groups, or single requests with what corrects them; the rows add up to the summary of
-/// the same question. If something fails on the way, the connection is closed in the middle. In CSV a text that a
+/// All rows, streamed. Sums of groups, or single requests with what corrects them. All rows are of one moment (`as_of`),
+/// and add up to what the summary of the same question said then. If something fails on the way, if nothing is taken for
+/// 5 minutes, or if all is not taken within 30, the connection is closed in the middle. In CSV a text that a
 /// spreadsheet would take for a formula begins with an apostrophe; numbers are never changed, those of corrections may
-/// be negative. At most two exports of a caller run at once. Callers see their own usage and that of the teams they
+/// be negative. At most two exports of a caller run at once, and 8 in all. Callers see their own usage and that of the teams they
 /// own, admins everybody's.
 #[utoipa::path(
     operation_id = "exportUsage",
@@ -78,7 +81,7 @@ pub struct UsageExport {
             (String = "text/csv"),
             (String = "application/x-ndjson"),
         )),
-        (status = 429, description = "Two exports of yours, or many of others, are running")
+        (status = 429, description = "Two exports of yours, or eight in all, are running")
     )
 )]
 #[get("/api/v1/usage/export")]
@@ -87,14 +90,13 @@ pub async fn export_usage(
     require: Require<ReadUsage>,
     QueryParams((period, filter, query)): QueryParams<(PeriodQuery, UsageFilterQuery, ExportUsageQuery)>,
 ) -> Result<HttpResponse, Problem> {
-    let ledger = ledger(&state).await?;
-    let usage = period.usage(ledger.now, filter.checked(&require)?)?;
+    let usage = period.usage(state.clock.now(), filter.checked(&require)?)?;
     let format = file_format(query.format.as_deref())?;
     let wanted = wanted(&query)?;
-    let slot = state.export_slots.take(require.caller.user_id).map_err(no_slot)?;
-    let scope = ledger.scope_of(&usage).await.map_err(store_problem)?;
-    let rows = rows(&ledger, Usage { period: scope.period, ..usage }, wanted).map_err(ask_problem)?;
-    respond(file(format, &scope), rows, slot).await
+    let snapshot = begin_export(&state, require.caller.user_id).await?;
+    let scope = snapshot.scope_of(&usage).await.map_err(store_problem)?;
+    let rows = rows(&snapshot.ledger, Usage { period: scope.period, ..usage }, wanted).map_err(ask_problem)?;
+    respond(file(format, &scope, snapshot.ledger.now), rows, snapshot).await
 }
 
 /// What the rows are.
@@ -141,7 +143,7 @@ pub(super) fn file_format(text: Option<&str>) -> Result<FileFormat, Problem> {
     found.ok_or_else(|| choice::not_one_of("format", FileFormat::ALL.map(|(name, _)| name)))
 }
 
-fn file(format: FileFormat, scope: &Scope) -> File {
+fn file(format: FileFormat, scope: &Scope, as_of: Timestamp) -> File {
     let day = |time: Timestamp| time.to_string().chars().take(10).collect::<String>();
     let (from, to) = (scope.period.from, scope.period.to);
     File {
@@ -151,6 +153,7 @@ fn file(format: FileFormat, scope: &Scope) -> File {
             ("period", json!({"from": from.to_string(), "to": to.to_string()})),
             ("currency", json!(scope.currency.to_string())),
             ("complete_until", json!(scope.complete_until.to_string())),
+            ("as_of", json!(as_of.to_string())),
         ],
         currency: scope.currency,
     }

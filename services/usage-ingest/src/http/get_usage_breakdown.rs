@@ -50,13 +50,17 @@ pub struct UsageBreakdownQuery {
     /// asc or desc; by a figure desc when left out, by name asc.
     #[param(example = "desc")]
     pub order: Option<String>,
-    /// Also percentiles of latencies. They cost more than the rest together.
+    /// Also percentiles of latencies; `latency_period` says what they are of.
     pub latency: Option<bool>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UsageBreakdown {
     pub period: UsagePeriod,
+    /// What the percentiles are of, if they were asked for: the period; by key or user, the period out to whole days
+    /// (UTC), unless keys or users are filtered by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_period: Option<UsagePeriod>,
     pub data: Vec<UsageRow>,
     /// Null: this is the last page.
     pub next_cursor: Option<String>,
@@ -185,6 +189,7 @@ fn to_api(answer: BreakdownAnswer, input: &BreakdownInput) -> Result<UsageBreakd
     };
     Ok(UsageBreakdown {
         period: period_to_api(answer.scope.period),
+        latency_period: input.latencies.then(|| period_to_api(answer.latency_period)),
         data: answer.groups.iter().map(row).collect::<Result<_, Problem>>()?,
         next_cursor: answer.next.map(|position| Cursor::encode(&position_to_api(&position)).into_string()),
         totals: figures(&answer.totals)?,

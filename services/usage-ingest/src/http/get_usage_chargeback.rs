@@ -8,10 +8,10 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    choice,
+    begin_export, choice,
     export_body::{File, FileFormat, respond},
     figures::{UsagePeriod, UsageTotals},
-    invalid_parameter, ledger, no_slot, store_problem,
+    invalid_parameter, store_problem,
     usage_query::visibility,
 };
 use crate::{
@@ -57,6 +57,8 @@ pub struct UsageChargeback {
     pub currency: Currency,
     /// Every request admitted before this time is included.
     pub complete_until: Timestamp,
+    /// The moment that all lines are of: what was booked later is not among them.
+    pub as_of: Timestamp,
     pub rows: Vec<UsageChargebackLine>,
     /// The sum of the lines. A report without it is not complete.
     pub totals: UsageTotals,
@@ -126,12 +128,11 @@ pub async fn get_usage_chargeback(
     })?;
     let (by, payer) = payer(query.by.as_deref())?;
     let (format, report) = report_format(query.format.as_deref())?;
-    let slot = state.export_slots.take(require.caller.user_id).map_err(no_slot)?;
-    let ledger = ledger(&state).await?;
     let filter = UsageFilter::new(visibility(&require), []);
     let (from, to) = month.bounds();
     let usage = Usage { period: Period { from, to }, filter };
-    let scope = ledger.scope_of(&usage).await.map_err(store_problem)?;
+    let snapshot = begin_export(&state, require.caller.user_id).await?;
+    let scope = snapshot.scope_of(&usage).await.map_err(store_problem)?;
     let file = File {
         format,
         name: file_name(month, by, report),
@@ -141,11 +142,12 @@ pub async fn get_usage_chargeback(
             ("period", json!({"from": from.to_string(), "to": to.to_string()})),
             ("currency", json!(scope.currency.to_string())),
             ("complete_until", json!(scope.complete_until.to_string())),
+            ("as_of", json!(snapshot.ledger.now.to_string())),
         ],
         currency: scope.currency,
     };
-    let rows = Chargeback::new(state.database.clone(), month, payer, usage.filter, report);
-    respond(file, Rows::Chargeback(rows), slot).await
+    let rows = Chargeback::new(month, payer, usage.filter, report);
+    respond(file, Rows::Chargeback(rows), snapshot).await
 }
 
 fn payer(text: Option<&str>) -> Result<(&'static str, Dimension), Problem> {

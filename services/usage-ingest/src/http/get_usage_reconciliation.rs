@@ -34,8 +34,8 @@ pub struct ReconciliationQuery {
     pub state: Option<String>,
     /// True: only sources that announced something that is not committed.
     pub missing: Option<bool>,
-    /// Check this day (UTC) now: `YYYY-MM-DD`, not in the future. Without it the last checks of today and yesterday are
-    /// answered.
+    /// Check this day (UTC) now: `YYYY-MM-DD`, not in the future; a check of the last 60 seconds is answered again. Without
+    /// it the last checks of today and yesterday are answered.
     #[param(example = "2026-11-20")]
     pub day: Option<String>,
 }
@@ -43,7 +43,8 @@ pub struct ReconciliationQuery {
 /// Get the reconciliation
 ///
 /// How each producer stands, what waits in the stream, and whether all sums of a day are the sum of its entries: the
-/// number that proves that no usage is missing.
+/// number that proves that no usage is missing. `checked_at` of a proof says of which moment it is. A check that takes
+/// the database too long (two minutes for a statement) is 503, and the result before it stays.
 #[utoipa::path(
     operation_id = "getUsageReconciliation",
     tag = "usage",

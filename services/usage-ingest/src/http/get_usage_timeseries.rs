@@ -37,7 +37,8 @@ pub struct UsageTimeseriesQuery {
     /// latency_p50, latency_p95, latency_p99 (whole duration), ttft_p50, ttft_p95, ttft_p99 (time to the first byte).
     #[param(required = true, example = "total_tokens")]
     pub metric: Option<String>,
-    /// minute (of at most a day), quarter_hour, hour, day, week or month; day when left out.
+    /// minute (of at most a day), quarter_hour, hour, day, week or month; day when left out. Percentiles by key or user
+    /// over more than a day: day, week or month of UTC, unless keys or users are filtered by.
     #[param(example = "day")]
     pub interval: Option<String>,
     /// A series for each model, upstream, team, organisation, cost_centre, user, key, operation, outcome or currency.

@@ -39,7 +39,7 @@ pub struct UsageRequestsQuery {
     /// Only requests that the client got such a status for: none (it left before), 1xx, 2xx, 3xx, 4xx, 5xx.
     #[param(example = json!(["5xx"]))]
     pub status: Vec<String>,
-    /// Only the requests with this `x-request-id`. With `from` it is found faster.
+    /// Only the requests with this `x-request-id`.
     #[param(example = json!(["req_019a9c3b5f0e7c42a1d38b6f0c9e4a57"]))]
     pub request_id: Vec<String>,
     /// Only streamed requests, or only others.

@@ -27,6 +27,7 @@ pub mod replay_quarantine_entry;
 mod usage_query;
 
 use maas_store::StoreError;
+use maas_types::UserId;
 use maas_web::{FieldFault, Problem, problem::ProblemCode};
 
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     domain::period::PeriodError,
     service::{
         analytics::{AskError, Ledger},
-        export::NoSlot,
+        export::{BrokenOff, ExportError, ExportSnapshot},
     },
 };
 
@@ -55,6 +56,7 @@ fn ask_problem(error: AskError) -> Problem {
         AskError::NotHeld(_) => ("from", "not_held"),
         AskError::TooManyPoints(_) => ("interval", "too_many_points"),
         AskError::TooManyGroups(_) => ("sort", "too_many_groups"),
+        AskError::DaysOnly => ("interval", "days_only"),
     };
     match error {
         AskError::Store(error) => store_problem(error),
@@ -62,9 +64,23 @@ fn ask_problem(error: AskError) -> Problem {
     }
 }
 
-/// 429: the caller waits for their own exports to end.
-fn no_slot(error: NoSlot) -> Problem {
-    Problem::with_detail(ProblemCode::TooManyAttempts, error.to_string()).retry_after(10)
+/// A moment of the ledger for an export of the caller; 429: the caller waits for their own exports to end.
+async fn begin_export(state: &UsageState, user: UserId) -> Result<ExportSnapshot, Problem> {
+    let begun = state.exports.begin(user, state.currency, state.clock.now()).await;
+    begun.map_err(|error| match error {
+        ExportError::NoSlot(error) => {
+            Problem::with_detail(ProblemCode::TooManyAttempts, error.to_string()).retry_after(10)
+        }
+        ExportError::Store(error) => store_problem(error),
+    })
+}
+
+/// An export that broke off before anything was sent.
+fn broken_off_problem(error: BrokenOff) -> Problem {
+    match error {
+        BrokenOff::Store(error) => store_problem(error),
+        BrokenOff::NotTaken => Problem::unavailable(error),
+    }
 }
 
 fn period_problem(error: PeriodError) -> Problem {

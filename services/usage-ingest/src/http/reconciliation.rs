@@ -115,6 +115,7 @@ pub struct SequenceRange {
 pub struct UsageProof {
     #[schema(example = "2026-11-20")]
     pub day: String,
+    /// When the check began: everything that was committed before is in it. Up to 60 seconds ago if a day was asked for.
     pub checked_at: Timestamp,
     /// Nothing differs.
     #[schema(example = true)]

@@ -147,8 +147,7 @@ async fn record_sequences(
         record(&mut sources, entry, now);
     }
     store::source::save(transaction, &sources).await?;
-    let watermark =
-        |(source, state): (&Arc<str>, &SourceState)| (source.clone(), watermark_to_wire(source, &state.committed));
+    let watermark = |(source, state): (&Arc<str>, &SourceState)| (source.clone(), watermark_to_wire(source, state));
     Ok(sources.iter().map(watermark).collect())
 }
 

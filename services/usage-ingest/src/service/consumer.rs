@@ -47,7 +47,8 @@ pub fn consumer_spec(settings: &UsageIngestSettings) -> ConsumerSpec {
         name: CONSUMER,
         subject: format!("{USAGE_SUBJECT_PREFIX}.>"),
         ack_wait: ACK_WAIT,
-        // One batch being committed, and one on its way.
+        // Messages, of all replicas together: in messages of one event each, a batch being committed and one on its way.
+        // What they take in memory is bounded in bytes, by the bus.
         max_in_flight: settings.batch_events.saturating_mul(2),
     }
 }

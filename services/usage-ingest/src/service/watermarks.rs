@@ -45,5 +45,5 @@ async fn answer(database: &Database, question: Bytes) -> Result<Vec<Watermark>, 
     let names: BTreeSet<Arc<str>> =
         query.sources.iter().take(MAX_SOURCES).map(|name| Arc::from(name.as_str())).collect();
     let sources = store::source::load(database.reader(), &names).await?;
-    Ok(sources.iter().map(|(name, state)| watermark_to_wire(name, &state.committed)).collect())
+    Ok(sources.iter().map(|(name, state)| watermark_to_wire(name, state)).collect())
 }

@@ -400,7 +400,11 @@ async fn what_is_no_longer_held_is_rounded_out_or_refused(engine: Engine) {
     }
     // Where only days of UTC know it, the period is widened to them.
     let by_user = ask(&service, &format!("breakdown?group=user&latency=true&{old}")).await;
-    assert_eq!(by_user["period"], json!({"from": "2026-11-01T00:00:00.000Z", "to": "2026-11-02T00:00:00.000Z"}));
+    assert_eq!(
+        by_user["latency_period"],
+        json!({"from": "2026-11-01T00:00:00.000Z", "to": "2026-11-02T00:00:00.000Z"})
+    );
+    assert_eq!(by_user["period"], json!({"from": "2026-11-01T10:00:00.000Z", "to": "2026-11-01T11:00:00.000Z"}));
     let by_hour = ask(&service, &format!("timeseries?metric=latency_p95&interval=hour&{old}")).await;
     assert!(by_hour["total"].is_number(), "the overview has latencies of all: {by_hour}");
 }

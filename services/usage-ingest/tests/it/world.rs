@@ -57,6 +57,14 @@ impl Home {
         }
     }
 
+    /// SQLite where it needs no disk.
+    pub async fn in_memory(engine: Engine) -> Self {
+        match (engine, tempfile::tempdir_in("/dev/shm")) {
+            (Engine::Sqlite, Ok(folder)) => Self::Folder(folder),
+            _ => Self::new(engine).await,
+        }
+    }
+
     pub async fn connect(&self) -> Database {
         let url = match self {
             Self::Folder(folder) => DatabaseUrl::Sqlite(folder.path().join("usage.db")),

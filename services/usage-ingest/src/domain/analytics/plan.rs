@@ -5,8 +5,8 @@
 //!
 //! The coarsest table first: days, then quarter hours, then single entries at the edges. A day (UTC) that two stretches
 //! share, as it is with days of other zones, is counted where its noon is, and what it has of the neighbours is moved:
-//! added to them and taken back from it. Where clocks are an hour ahead, that reads an hour of quarters instead of all
-//! of them.
+//! added to them and taken back from it. Where clocks are nine hours ahead, that reads nine hours of quarters instead of
+//! all of them.
 //!
 //! Entries are dropped after a while; [`answerable`] widens a period that would need some that are gone.
 
@@ -45,8 +45,8 @@ pub struct Needs {
 pub enum Share {
     /// In the stretch that they lie in; days in that of their noon.
     Own,
-    /// They are taken back from the stretch that the noon of their day lies in.
-    TakenBack,
+    /// In the stretch that they lie in, and taken back from the one that the noon of their day lies in.
+    Moved,
 }
 
 /// The times of a question that one table answers, in order.
@@ -57,8 +57,9 @@ pub struct Part {
     pub times: Vec<Period>,
 }
 
-/// The most of a day that is moved: each moved row is read twice, so half of the day would save nothing.
-const MOST_MOVED: Duration = Duration::from_secs(6 * 3_600);
+/// The most of a day that is moved: each moved row is read once and counted twice. Days of any zone move half of a day
+/// of UTC at most.
+const MOST_MOVED: Duration = Duration::from_secs(12 * 3_600);
 
 /// The parts of some stretches, which follow each other.
 pub fn plan(stretches: &[Period], needs: Needs) -> Vec<Part> {
@@ -80,10 +81,7 @@ pub fn plan(stretches: &[Period], needs: Needs) -> Vec<Part> {
         match stretches.get(stretch).and_then(|home| moved(whole, *home)) {
             Some(moved) => {
                 push(&mut parts, *days, Share::Own, whole);
-                for piece in moved {
-                    add(&mut parts, Share::Own, piece, finer);
-                    add(&mut parts, Share::TakenBack, piece, finer);
-                }
+                moved.into_iter().for_each(|piece| add(&mut parts, Share::Moved, piece, finer));
             }
             None => add(&mut parts, Share::Own, whole, finer),
         }
@@ -127,6 +125,11 @@ fn tables(needs: Needs) -> Vec<(Table, Duration)> {
         Needs { people: true, latencies: false } => vec![(Table::Daily, DAY), (Table::Rollups, BUCKET)],
         Needs { people: true, latencies: true } => vec![(Table::Daily, DAY)],
     }
+}
+
+/// The period out to whole days (UTC).
+pub fn whole_days(period: Period) -> Period {
+    Period { from: period.from.floor_to(DAY), to: up_to(period.to, DAY) }
 }
 
 /// The next whole width at this time or after it.
@@ -203,21 +206,25 @@ mod tests {
             period("2026-11-02T23:00:00Z", "2026-11-03T00:00:00Z"),
             period("2026-11-03T23:00:00Z", "2026-11-04T00:00:00Z"),
         ];
-        let rest = period("2026-11-03T23:00:00Z", "2026-11-04T23:00:00Z");
+        let rest = period("2026-11-04T00:00:00Z", "2026-11-04T23:00:00Z");
         let expected = [
-            part(Table::Rollups, Share::Own, &[hours[0], hours[1], rest]),
+            part(Table::Rollups, Share::Own, &[hours[0], rest]),
             part(Table::Daily, Share::Own, &[period("2026-11-02T00:00:00Z", "2026-11-04T00:00:00Z")]),
-            part(Table::Rollups, Share::TakenBack, &hours[1..]),
+            part(Table::Rollups, Share::Moved, &hours[1..]),
         ];
         assert_eq!(plan(&days, PEOPLE), expected);
     }
 
     #[test]
-    fn where_half_of_a_day_would_move_quarters_are_read() {
+    fn days_of_the_farthest_zones_come_from_days_and_hours_do_not() {
         let auckland = Zone::find("Pacific/Auckland").unwrap();
         let whole = period("2026-11-01T11:00:00Z", "2026-11-08T11:00:00Z");
         let days = stretches(whole, Interval::Day, &auckland, 100).unwrap();
-        assert_eq!(plan(&days, PEOPLE), [part(Table::Rollups, Share::Own, &[whole])]);
+        let parts = plan(&days, PEOPLE);
+        let read = |table, share| parts.iter().filter(move |part| (part.table, part.share) == (table, share));
+        let moved = read(Table::Rollups, Share::Moved).flat_map(|part| &part.times);
+        assert_eq!(moved.map(|times| times.to.since(times.from).as_secs() / 3_600).collect::<Vec<_>>(), [11; 6]);
+        assert_eq!(read(Table::Daily, Share::Own).count(), 1);
         let hours = stretches(whole, Interval::Hour, &Zone::UTC, 1_000).unwrap();
         assert_eq!(plan(&hours, PEOPLE), [part(Table::Rollups, Share::Own, &[whole])]);
     }
@@ -251,7 +258,10 @@ mod tests {
         let mut counts = vec![0; cut.len()];
         for part in parts.iter().filter(|part| part.times.iter().any(|times| times.from <= time && time < times.to)) {
             match (part.table, part.share) {
-                (_, Share::TakenBack) => counts[home(noon)] -= 1,
+                (_, Share::Moved) => {
+                    counts[home(time)] += 1;
+                    counts[home(noon)] -= 1;
+                }
                 (Table::Daily | Table::OverviewDaily, Share::Own) => counts[home(noon)] += 1,
                 (_, Share::Own) => counts[home(time)] += 1,
             }

@@ -40,6 +40,11 @@ pub struct NotHeld {
 }
 
 impl Question {
+    /// Whether single entries are read to answer.
+    pub fn reads_entries(&self) -> bool {
+        self.parts.iter().any(|part| part.table == Table::Entries)
+    }
+
     /// Fails if the answer needs entries that were dropped: stretches shorter than a quarter hour, and latencies by key
     /// or user in other stretches than days of UTC.
     pub fn new(
@@ -56,6 +61,12 @@ impl Question {
         }
         Ok(Self { parts, runs: runs(stretches), filter, group, wanted })
     }
+}
+
+/// Whether all keys or users would be told apart. Single entries are too many for that, so latencies of each of them are
+/// known of whole days only.
+pub fn tells_all_people_apart(filter: &UsageFilter, group: &[Dimension]) -> bool {
+    !filter.is_about_people() && group.iter().any(|dimension| dimension.is_about_people())
 }
 
 /// What rows must tell apart to answer.

@@ -7,6 +7,8 @@ pub mod filters;
 pub mod series;
 pub mod summary;
 
+use std::collections::BTreeSet;
+
 use maas_store::{Database, StoreError};
 use maas_types::{Currency, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
@@ -64,13 +66,28 @@ pub enum AskError {
     TooManyPoints(usize),
     #[error("more than {0} groups cannot be sorted by a percentile")]
     TooManyGroups(usize),
+    #[error(
+        "over more than a day, percentiles by key or user are known of whole days (UTC) only: ask for interval=day, week \
+         or month without a time_zone, or for one key or user"
+    )]
+    DaysOnly,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Ledger {
     pub async fn open(database: &Database, currency: Currency, now: Timestamp) -> Result<Self, StoreError> {
-        let floor = store::retention::raw_floor(database.reader()).await?;
+        Self::open_in(database.reader(), database, currency, now).await
+    }
+
+    /// With what is held as a snapshot sees it.
+    pub async fn open_in(
+        snapshot: &impl ConnectionTrait,
+        database: &Database,
+        currency: Currency,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let floor = store::retention::raw_floor(snapshot).await?;
         let entries_since = Timestamp::from_unix_ms(i64::from(floor).saturating_mul(DAY_MS));
         Ok(Self { database: database.clone(), currency, now, entries_since })
     }
@@ -89,9 +106,9 @@ impl Ledger {
         })
     }
 
-    /// As it is now, for answers that are read page by page and without latencies.
-    pub async fn scope_of(&self, usage: &Usage) -> Result<Scope, StoreError> {
-        self.scope(self.database.reader(), usage, needs(&usage.filter, &[], &Wanted::default())).await
+    /// Of an answer without latencies that is read from a snapshot.
+    pub async fn scope_in(&self, snapshot: &impl ConnectionTrait, usage: &Usage) -> Result<Scope, StoreError> {
+        self.scope(snapshot, usage, needs(&usage.filter, &[], &Wanted::default())).await
     }
 
     pub(super) fn question(
@@ -103,6 +120,15 @@ impl Ledger {
     ) -> Result<Question, NotHeld> {
         Question::new(stretches, filter.clone(), group.to_vec(), wanted, self.entries_since)
     }
+}
+
+/// The same question about the keys and users of these groups only.
+fn narrowed(filter: &UsageFilter, group: &[Dimension], named: &[Vec<Value>]) -> UsageFilter {
+    let people = group.iter().enumerate().filter(|(_, dimension)| dimension.is_about_people());
+    people.fold(filter.clone(), |filter, (place, dimension)| {
+        let values: BTreeSet<_> = named.iter().filter_map(|group| group.get(place)).cloned().collect();
+        filter.with(*dimension, values.into_iter().collect())
+    })
 }
 
 fn currency_of(filter: &UsageFilter) -> Option<Currency> {

@@ -1,16 +1,18 @@
 //! A metric over time: of everything, or of the largest groups with the rest as one.
 
+use std::time::Duration;
+
 use sea_orm::ConnectionTrait;
 
-use super::{AskError, Ledger, Scope, Usage};
+use super::{AskError, Ledger, Scope, Usage, narrowed};
 use crate::{
     domain::{
         analytics::{
             figures::{Figures, Wanted},
             interval::{Interval, previous, stretches},
             metric::Metric,
-            plan::answerable,
-            question::needs,
+            plan::{answerable, whole_days},
+            question::{needs, tells_all_people_apart},
         },
         dimensions::Dimension,
         filter::{UsageFilter, Value},
@@ -23,7 +25,8 @@ use crate::{
 /// Points of all series together, those of the period before included.
 pub const MOST_POINTS: usize = 10_000;
 /// A series of minutes comes from single entries, so its period must be short: a day of 25 hours fits.
-pub const MOST_MINUTES: usize = 25 * 60;
+pub const MOST_MINUTES: u32 = 25 * 60;
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone)]
 pub struct SeriesInput {
@@ -74,7 +77,24 @@ struct Drawn {
     rest: Vec<Figures>,
 }
 
+/// Percentiles of each key or user over more than a day are of whole days (UTC), and the period is, too.
 pub async fn series(ledger: &Ledger, input: &SeriesInput) -> Result<SeriesAnswer, AskError> {
+    let Usage { period, filter } = &input.usage;
+    let is_short = period.to.since(period.from) <= MOST_MINUTES * MINUTE;
+    let latencies = matches!(input.metric, Metric::Percentile(..));
+    if is_short || !latencies || !tells_all_people_apart(filter, &input.group) {
+        return answer(ledger, input).await;
+    }
+    let usage = Usage { period: whole_days(*period), filter: filter.clone() };
+    let input = SeriesInput { usage, ..input.clone() };
+    let question = ledger.question(&cut(input.usage.period, &input)?, filter, &input.group, input.metric.wanted());
+    if question.map_or(true, |question| question.reads_entries()) {
+        return Err(AskError::DaysOnly);
+    }
+    answer(ledger, &input).await
+}
+
+async fn answer(ledger: &Ledger, input: &SeriesInput) -> Result<SeriesAnswer, AskError> {
     let needs = needs(&input.usage.filter, &input.group, &input.metric.wanted());
     let db = ledger.snapshot().await?;
     let scope = ledger.scope(&db, &input.usage, needs).await?;
@@ -108,7 +128,7 @@ pub async fn series(ledger: &Ledger, input: &SeriesInput) -> Result<SeriesAnswer
 }
 
 fn cut(period: Period, input: &SeriesInput) -> Result<Vec<Period>, AskError> {
-    let most = if input.interval == Interval::Minute { MOST_MINUTES } else { MOST_POINTS };
+    let most = if input.interval == Interval::Minute { MOST_MINUTES as usize } else { MOST_POINTS };
     stretches(period, input.interval, &input.zone, most).map_err(|error| AskError::TooManyPoints(error.0))
 }
 
@@ -177,16 +197,6 @@ async fn read(
         }
     }
     Ok((figures, rest))
-}
-
-/// Only the rows of people who have a name in the legend.
-fn narrowed(filter: &UsageFilter, group: &[Dimension], named: &[Vec<Value>]) -> UsageFilter {
-    let people = group.iter().enumerate().filter(|(_, dimension)| dimension.is_about_people());
-    people.fold(filter.clone(), |filter, (place, dimension)| {
-        let values: std::collections::BTreeSet<_> =
-            named.iter().filter_map(|group| group.get(place)).cloned().collect();
-        filter.with(*dimension, values.into_iter().collect())
-    })
 }
 
 impl Drawn {

@@ -6,8 +6,9 @@
 use std::str::FromStr;
 
 use jiff::civil::Date;
-use maas_store::{Database, StoreError};
+use maas_store::StoreError;
 use maas_types::Timestamp;
+use sea_orm::ConnectionTrait;
 
 use super::{ExportRow, PAGE};
 use crate::{
@@ -80,7 +81,6 @@ pub enum ReportFormat {
 
 #[derive(Debug)]
 pub struct Chargeback {
-    pub database: Database,
     pub month: Month,
     /// Team or cost centre.
     pub payer: Dimension,
@@ -91,14 +91,8 @@ pub struct Chargeback {
 }
 
 impl Chargeback {
-    pub const fn new(
-        database: Database,
-        month: Month,
-        payer: Dimension,
-        filter: UsageFilter,
-        format: ReportFormat,
-    ) -> Self {
-        Self { database, month, payer, filter, format, after: None, done: false }
+    pub const fn new(month: Month, payer: Dimension, filter: UsageFilter, format: ReportFormat) -> Self {
+        Self { month, payer, filter, format, after: None, done: false }
     }
 
     pub(super) fn columns(&self) -> Vec<&'static str> {
@@ -111,12 +105,12 @@ impl Chargeback {
         columns
     }
 
-    pub(super) async fn next(&mut self) -> Result<Vec<ExportRow>, StoreError> {
+    pub(super) async fn next(&mut self, snapshot: &impl ConnectionTrait) -> Result<Vec<ExportRow>, StoreError> {
         if self.done {
             return Ok(Vec::new());
         }
-        let db = self.database.reader();
-        let lines = page(db, self.month.number(), self.payer, &self.filter, self.after.as_ref(), PAGE as u64).await?;
+        let lines =
+            page(snapshot, self.month.number(), self.payer, &self.filter, self.after.as_ref(), PAGE as u64).await?;
         self.done = lines.len() < PAGE;
         self.after = lines.last().cloned();
         lines.into_iter().map(|line| self.row(line)).collect()

@@ -1,7 +1,8 @@
 //! Every event and every correction as a row: first all events, then all corrections, each by time.
 
-use maas_store::{Database, StoreError};
+use maas_store::StoreError;
 use maas_types::{Currency, EventId};
+use sea_orm::ConnectionTrait;
 
 use super::{ExportRow, PAGE};
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
 
 #[derive(Debug)]
 pub struct Entries {
-    database: Database,
     usage: Usage,
     /// None: all were read.
     kind: Option<Kind>,
@@ -48,7 +48,7 @@ impl Entries {
         if usage.period.from < ledger.entries_since {
             return Err(NotHeld { since: ledger.entries_since });
         }
-        Ok(Self { database: ledger.database.clone(), usage, kind: Some(Kind::Event), after: None })
+        Ok(Self { usage, kind: Some(Kind::Event), after: None })
     }
 
     pub(super) fn columns() -> Vec<&'static str> {
@@ -60,10 +60,10 @@ impl Entries {
         columns
     }
 
-    pub(super) async fn next(&mut self) -> Result<Vec<ExportRow>, StoreError> {
+    pub(super) async fn next(&mut self, snapshot: &impl ConnectionTrait) -> Result<Vec<ExportRow>, StoreError> {
         while let Some(kind) = self.kind {
             let Usage { period, filter } = &self.usage;
-            let rows = page(self.database.reader(), kind, *period, filter, self.after, PAGE as u64).await?;
+            let rows = page(snapshot, kind, *period, filter, self.after, PAGE as u64).await?;
             self.after = rows.last().map(EntryRow::position);
             if rows.len() < PAGE {
                 self.kind = (kind == Kind::Event).then_some(Kind::Correction);

@@ -1,6 +1,7 @@
 //! Sums by group and stretch of time as rows, by time and name. Groups without usage in a stretch have no row.
 
 use maas_store::StoreError;
+use sea_orm::ConnectionTrait;
 
 use super::{ExportRow, PAGE};
 use crate::{
@@ -49,7 +50,7 @@ impl Groups {
         let mut stretches = match interval {
             None => vec![period],
             Some(interval) => {
-                let most = if interval == Interval::Minute { MOST_MINUTES } else { MOST_POINTS };
+                let most = if interval == Interval::Minute { MOST_MINUTES as usize } else { MOST_POINTS };
                 stretches(period, interval, &zone, most).map_err(|error| AskError::TooManyPoints(error.0))?
             }
         };
@@ -69,13 +70,13 @@ impl Groups {
     }
 
     /// Rows of several stretches, if they have few.
-    pub(super) async fn next(&mut self) -> Result<Vec<ExportRow>, StoreError> {
+    pub(super) async fn next(&mut self, snapshot: &impl ConnectionTrait) -> Result<Vec<ExportRow>, StoreError> {
         let mut rows = Vec::new();
         while let Some(stretch) = self.stretches.last().copied().filter(|_| rows.len() < PAGE) {
             let question = self.ledger.question(&[stretch], &self.filter, &self.group, Wanted::counts_and_cost());
-            // The beginning was checked, and what is dropped meanwhile is found out by nobody else.
+            // All of it was checked at the beginning, and nothing is dropped meanwhile.
             let question = question.map_err(|gone| StoreError::corrupt("usage_events", "day", gone))?;
-            let groups = page(self.ledger.database.reader(), &question, self.after.as_deref(), PAGE as u64).await?;
+            let groups = page(snapshot, &question, self.after.as_deref(), PAGE as u64).await?;
             self.after = groups.last().map(|(group, _)| group.clone()).filter(|_| groups.len() == PAGE);
             if self.after.is_none() {
                 self.stretches.pop();

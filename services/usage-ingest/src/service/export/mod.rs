@@ -1,22 +1,30 @@
-//! Exports: all rows of an answer, however many, with the memory of one page.
+//! Exports: all rows of an answer, however many, with the memory of three pages.
 //!
-//! Guarantee: each row comes once, and the rows add up to what a summary of the same question says, as long as nothing
-//! is booked meanwhile. Pages are read one after the other, each in a statement of its own, so that a client who takes
-//! an hour holds no connection and no old rows. What is booked meanwhile for a time that was passed is not in the file.
+//! Guarantee: a file is of one moment. Each row comes once, and the rows add up to what a summary of the same question
+//! said at that moment, whatever is booked while the client takes the file. All pages are read in one snapshot, on a
+//! connection that nobody else waits for.
 //!
-//! A failure ends the rows with an error, and the file must then not look complete.
+//! What happens at each failure:
+//! - the client takes no page for [`ExportLimits::pause`], or the file is not taken within [`ExportLimits::whole`]: the
+//!   snapshot is let go of, and what was sent does not look complete;
+//! - the client leaves: the snapshot is let go of at the next page;
+//! - a page cannot be read: the rows end with an error, and what was sent does not look complete;
+//! - the process vanishes: the database ends the snapshot by itself.
 
 mod chargeback;
 mod entries;
 mod groups;
+mod running;
 mod slots;
 
 pub use chargeback::{Chargeback, Month, NotAMonth, ReportFormat};
 pub use entries::Entries;
 pub use groups::{GroupedInput, Groups};
-pub use slots::{ExportSlots, NoSlot, Slot};
+pub use running::{BrokenOff, ExportError, ExportLimits, ExportSnapshot, Exports, Pages};
+pub use slots::NoSlot;
 
 use maas_store::StoreError;
+use sea_orm::ConnectionTrait;
 
 use crate::domain::{analytics::figures::Figures, csv::Cell};
 
@@ -49,11 +57,11 @@ impl Rows {
     }
 
     /// The next rows; none: that was all.
-    pub async fn next(&mut self) -> Result<Vec<ExportRow>, StoreError> {
+    async fn next(&mut self, snapshot: &impl ConnectionTrait) -> Result<Vec<ExportRow>, StoreError> {
         match self {
-            Self::Entries(entries) => entries.next().await,
-            Self::Groups(groups) => groups.next().await,
-            Self::Chargeback(chargeback) => chargeback.next().await,
+            Self::Entries(entries) => entries.next(snapshot).await,
+            Self::Groups(groups) => groups.next(snapshot).await,
+            Self::Chargeback(chargeback) => chargeback.next(snapshot).await,
         }
     }
 }

@@ -8,7 +8,8 @@ use std::{
 use maas_types::UserId;
 
 const OF_A_PERSON: usize = 2;
-const IN_ALL: usize = 16;
+/// Each has a connection to the database.
+pub(super) const IN_ALL: usize = 8;
 
 /// Clones share the slots.
 #[derive(Debug, Clone, Default)]

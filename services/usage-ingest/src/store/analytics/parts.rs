@@ -4,7 +4,7 @@
 //! how much of a table is meant, and it guesses wrong. What people typed is always bound.
 
 use sea_orm::sea_query::{
-    Alias, Condition, Expr, ExprTrait as _, Func, IntoCondition as _, Query, SelectStatement, UnionType,
+    Alias, Condition, Expr, ExprTrait as _, Func, IntoCondition as _, JoinType, Query, SelectStatement, UnionType,
 };
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ use crate::domain::{
 /// A time in the stretch that a row counts in, in milliseconds.
 pub(super) const TIME: &str = "time_ms";
 pub(super) const COST: &str = "cost_nanos";
+/// 1 where a moved row is counted, -1 where it is taken back from.
+const SIGN: &str = "sign";
 const DAY_MS: i64 = 86_400_000;
 const NOON_MS: i64 = DAY_MS / 2;
 const BUCKET_MS: i64 = 900_000;
@@ -90,6 +92,9 @@ fn rows_of(source: Source, part: &Part, times: &[Period], question: &Question) -
         Source::Events => "usage_events",
         Source::Corrections => "usage_corrections",
     });
+    if part.share == Share::Moved {
+        select.join_subquery(JoinType::InnerJoin, both_signs(), "sides", Expr::cust("1 = 1"));
+    }
     if has_time(question) {
         select.expr_as(Expr::cust(time(part)), TIME);
     }
@@ -136,14 +141,23 @@ fn time(part: &Part) -> String {
     };
     match part.share {
         Share::Own => own.to_owned(),
-        Share::TakenBack => format!("{own} / {DAY_MS} * {DAY_MS} + {NOON_MS}"),
+        Share::Moved => format!("CASE WHEN {SIGN} > 0 THEN {own} ELSE {own} / {DAY_MS} * {DAY_MS} + {NOON_MS} END"),
     }
+}
+
+/// Each row is read once and comes twice.
+fn both_signs() -> SelectStatement {
+    let mut minus = Query::select();
+    minus.expr(Expr::cust("-1"));
+    let mut both = Query::select();
+    both.expr_as(Expr::cust("1"), SIGN).union(UnionType::All, minus);
+    both
 }
 
 fn signed(share: Share, amount: &str) -> Expr {
     match share {
         Share::Own => Expr::cust(amount.to_owned()),
-        Share::TakenBack => Expr::cust(format!("-({amount})")),
+        Share::Moved => Expr::cust(format!("{SIGN} * ({amount})")),
     }
 }
 

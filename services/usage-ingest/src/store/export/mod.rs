@@ -1,6 +1,8 @@
-//! Rows of exports, a page at a time, each page where the one before ended: nothing is held in between, neither rows nor
-//! a transaction.
+//! Rows of exports, a page at a time, each page where the one before ended.
 
+mod connections;
 pub mod entries;
 pub mod groups;
 pub mod ledger;
+
+pub use connections::connections;
