@@ -15,12 +15,18 @@ NODE_FOLDER=$ROOT/tests/sdk/node
 
 main() {
     need_packages initdb=postgresql psql=postgresql-client nats-server=nats-server nginx=nginx curl=curl python3=python3 cc=build-essential
+    need_clock_library
     need_python_venv
     need_node
     install_python_packages clients python3
     install_python_packages llama-index python3
     install_ogx
     install_node_packages
+}
+
+# The chaos suite sets clocks of single processes with it (tests/src/clocks.rs).
+need_clock_library() {
+    compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || install_packages libfaketime
 }
 
 # Debian's python3 comes without ensurepip; it is a package of its own.

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::PATIENCE;
 use crate::api::Api;
+use crate::clocks::Clocks;
 use crate::data_plane::DataPlane;
 use crate::faults::{Link, Links};
 use crate::program::Program;
@@ -32,6 +33,8 @@ pub struct ClusterOptions {
     pub second_usage_ingest: bool,
     /// Fault proxies between the processes, see [`Cluster::links`].
     pub links: bool,
+    /// Clocks of proxies and ingests that can be set, see [`Cluster::clocks`].
+    pub clocks: bool,
     /// Further settings of both proxies, such as `MAAS__PROXY__RESEND_AFTER`.
     pub proxy_settings: Vec<(String, String)>,
     /// Further settings of the second one only.
@@ -49,6 +52,8 @@ pub struct Cluster {
     pub second_usage_ingest: Option<Program>,
     /// Only with [`ClusterOptions::links`].
     pub links: Option<Links>,
+    /// Only with [`ClusterOptions::clocks`].
+    pub clocks: Option<Clocks>,
     first_proxy: Program,
     second_proxy: Program,
     pub upstream: SimulatedUpstream,
@@ -87,9 +92,11 @@ impl Cluster {
             true => Some(Links::start(upstream.address(), nats.port(), postgres.address()).await?),
             false => None,
         };
+        let clocks = if cluster.clocks { Some(Clocks::start(folder.path())?) } else { None };
         let roads = Roads { links: links.as_ref(), database: database.url(), nats: nats.url() };
         let catalog_file = write_catalog_file(folder.path(), &roads.through(Link::Upstream, &upstream.base_url())?)?;
-        let set_up = SetUp { secrets: &secrets, roads, folder: folder.path(), cluster: &cluster };
+        let set_up =
+            SetUp { secrets: &secrets, roads, clocks: clocks.as_ref(), folder: folder.path(), cluster: &cluster };
 
         set_up.migrate(&catalog_file).await?;
         let auth = Program::start("auth", folder.path(), |ports| set_up.auth(ports, "serve")).await?;
@@ -123,6 +130,7 @@ impl Cluster {
             usage_ingest,
             second_usage_ingest,
             links,
+            clocks,
             first_proxy,
             second_proxy,
             upstream,

@@ -15,11 +15,13 @@
 //! Never links a service: whatever is checked here is what a user of the built programs sees. The programs are taken from
 //! the target folder of this build (or from `MAAS_TEST_PROGRAMS`), so build them first: `cargo build`.
 //!
-//! A cluster's connections can be led through fault proxies ([`Links`]); `tests/chaos/` does that.
+//! A cluster's connections can be led through fault proxies ([`Links`]), and its clocks can be wrong ([`Clocks`]);
+//! `tests/chaos/` does both.
 //!
 //! One more story: a module in `tests/e2e/`, on a world from here.
 
 mod api;
+mod clocks;
 mod cluster;
 mod data_plane;
 mod faults;
@@ -30,6 +32,7 @@ mod raw_http;
 mod standalone;
 
 pub use api::Api;
+pub use clocks::{ClockOf, Clocks};
 pub use cluster::{Cluster, ClusterOptions, ClusterProxy, PRICE_OF_INPUT, PRICE_OF_OUTPUT};
 pub use data_plane::{ChatStream, DataPlane, StreamedAnswer, chat_body, simulated, streamed, streamed_with_usage};
 pub use faults::{End, Fault, FaultProxy, Link, Links, Way};

@@ -32,6 +32,8 @@ pub struct ProgramSpec {
     pub program: String,
     pub arguments: Vec<String>,
     pub environment: BTreeMap<String, String>,
+    /// Checks of `/readyz` that may fail while the program counts as started.
+    pub forgiven_checks: Vec<String>,
 }
 
 impl ProgramSpec {
@@ -47,6 +49,18 @@ impl ProgramSpec {
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.environment.insert(name.to_owned(), value.into());
         self
+    }
+
+    pub fn forgive(mut self, check: &str) -> Self {
+        self.forgiven_checks.push(check.to_owned());
+        self
+    }
+
+    /// Whether nothing fails but what is forgiven. A line of `/readyz` is `check: ok` or `check: failed: why`.
+    fn forgives(&self, readiness: &str) -> bool {
+        let states: Vec<_> = readiness.lines().filter_map(|line| line.split_once(": ")).collect();
+        let is_fine = |(check, state): &(&str, &str)| *state == "ok" || self.forgiven_checks.iter().any(|f| f == check);
+        !states.is_empty() && states.iter().all(is_fine)
     }
 
     fn command(&self) -> anyhow::Result<Command> {
@@ -147,7 +161,8 @@ impl Program {
         Ok(self.process.try_wait()?.and_then(|status| status.code()))
     }
 
-    /// Waits for 200 on `/readyz`; an end before that is an error with the log.
+    /// Waits for 200 on `/readyz`, or for nothing failing there but what is forgiven; an end before that is an error with
+    /// the log.
     pub async fn wait_ready(&mut self) -> anyhow::Result<()> {
         let url = format!("{}/readyz", self.operations_url());
         let deadline = Instant::now() + START_TIMEOUT;
@@ -157,7 +172,10 @@ impl Program {
             }
             let last = match http::client().get(&url).send().await {
                 Ok(answer) if answer.status() == 200 => return Ok(()),
-                Ok(answer) => answer.text().await.unwrap_or_default(),
+                Ok(answer) => match answer.text().await.unwrap_or_default() {
+                    readiness if self.spec.forgives(&readiness) => return Ok(()),
+                    readiness => readiness,
+                },
                 Err(error) => error.to_string(),
             };
             if Instant::now() >= deadline {

@@ -8,11 +8,14 @@ use uuid::Uuid;
 
 use super::ClusterOptions;
 use crate::PATIENCE;
+use crate::clocks::{ClockOf, Clocks};
 use crate::faults::{Link, Links};
 use crate::program::{Ports, ProgramSpec, free_ports, run_to_end};
 
 /// The environment variable that the upstream's key is in.
 const UPSTREAM_KEY_VARIABLE: &str = "SIM_API_KEY";
+/// The check of a proxy whose clock is off usage-ingest's.
+const CLOCK_CHECK: &str = "proxy.clock";
 /// Nano-units per million tokens are what these decimal currency units per million tokens are stored as.
 pub const PRICE_OF_INPUT: &str = "0.500000000";
 pub const PRICE_OF_OUTPUT: &str = "1.500000000";
@@ -42,6 +45,7 @@ impl Secrets {
 pub(super) struct SetUp<'a> {
     pub(super) secrets: &'a Secrets,
     pub(super) roads: Roads<'a>,
+    pub(super) clocks: Option<&'a Clocks>,
     pub(super) folder: &'a Path,
     pub(super) cluster: &'a ClusterOptions,
 }
@@ -113,21 +117,32 @@ impl SetUp<'_> {
 
     pub(super) fn first_usage_ingest(&self, ports: Ports, auth_url: &str) -> ProgramSpec {
         let spec = self.usage_ingest(ports, "serve", auth_url);
+        let spec = self.clocked(spec, ClockOf::FirstIngest);
         self.linked(spec, Link::FirstIngestNats, Some(Link::FirstIngestPostgres))
     }
 
     pub(super) fn second_usage_ingest(&self, ports: Ports, auth_url: &str) -> ProgramSpec {
         let spec = self.usage_ingest(ports, "serve", auth_url);
+        let spec = self.clocked(spec, ClockOf::SecondIngest);
         self.linked(spec, Link::SecondIngestNats, Some(Link::SecondIngestPostgres))
     }
 
     pub(super) fn first_proxy(&self, ports: Ports, owners: [&str; 3]) -> ProgramSpec {
-        self.linked(self.proxy(ports, "journal-1", owners), Link::FirstProxyNats, None)
+        let spec = self.clocked(self.proxy(ports, "journal-1", owners), ClockOf::FirstProxy);
+        self.linked(spec, Link::FirstProxyNats, None)
     }
 
     pub(super) fn second_proxy(&self, ports: Ports, owners: [&str; 3]) -> ProgramSpec {
         let spec = with_settings(self.proxy(ports, "journal-2", owners), &self.cluster.second_proxy_settings);
+        let spec = self.clocked(spec, ClockOf::SecondProxy);
         self.linked(spec, Link::SecondProxyNats, None)
+    }
+
+    /// The program with a clock that can be set. With a wrong one a proxy works and is not ready.
+    fn clocked(&self, spec: ProgramSpec, clock: ClockOf) -> ProgramSpec {
+        let Some(clocks) = self.clocks else { return spec };
+        let spec = spec.forgive(CLOCK_CHECK);
+        clocks.environment(clock).into_iter().fold(spec, |spec, (name, value)| spec.set(name, value))
     }
 
     /// The program on its own way to the servers.

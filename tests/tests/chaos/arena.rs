@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use maas_testkit::{Postgres, Signal, eventually};
-use maas_tests::{Cluster, ClusterOptions, ClusterProxy, DataPlane, End, Fault, Link, Links, PATIENCE, Program, Way};
+use maas_tests::{
+    ClockOf, Clocks, Cluster, ClusterOptions, ClusterProxy, DataPlane, End, Fault, Link, Links, PATIENCE, Program, Way,
+};
 use tokio::time::sleep;
 
 use crate::disk::SmallDisk;
 use crate::plan::{Blow, Victim};
+use crate::postgres::{FrozenPostgres, data_folder};
 use crate::rollback::StoreCopy;
 use crate::storm::Storm;
 
 /// A drain of 5 s, the last words of the journal, and a slow machine.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
-
-/// What a full disk did not take is in memory until the next attempt. Killed before that, the proxy would settle it from
-/// its admission: booked once, but with no tokens.
-const JOURNAL_TRIES_AGAIN: Duration = Duration::from_millis(1_500);
 
 pub const SLOW_STATEMENT: Duration = Duration::from_millis(50);
 
@@ -29,6 +28,8 @@ const PROXY_SETTINGS: [(&str, &str); 3] = [
 ];
 
 pub struct Arena {
+    // Before the server that it has to let go of.
+    frozen_postgres: Option<FrozenPostgres>,
     pub cluster: Cluster,
     pub key_id: String,
     secret: String,
@@ -50,19 +51,24 @@ impl Arena {
             postgres: Some(Postgres::start().await?),
             second_usage_ingest: true,
             links: true,
+            clocks: true,
             proxy_settings: PROXY_SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
             second_proxy_settings: second_journal(disk.as_ref()),
             keep_served: true,
         };
         let cluster = Cluster::start_with(options).await?;
         let (key_id, secret) = cluster.api().create_key("chaos").await;
-        let arena = Self { cluster, key_id, secret, store_copy: None, disk };
+        let arena = Self { frozen_postgres: None, cluster, key_id, secret, store_copy: None, disk };
         wait_until_known(&arena.proxies()).await;
         Ok(arena)
     }
 
     pub fn proxies(&self) -> [DataPlane; 2] {
         [ClusterProxy::First, ClusterProxy::Second].map(|proxy| self.cluster.data_plane(proxy, &self.secret))
+    }
+
+    pub fn first_proxy(&self) -> &Program {
+        self.cluster.proxy(ClusterProxy::First)
     }
 
     pub async fn begin(&mut self, blow: Blow) -> anyhow::Result<()> {
@@ -72,6 +78,11 @@ impl Arena {
             Blow::Kill(Victim::Postgres) => self.cluster.postgres.kill().await,
             Blow::Kill(victim) => self.program(victim)?.kill(),
             Blow::Freeze(Victim::Nats) => nats.signal(Signal::Stop),
+            Blow::Freeze(Victim::Postgres) => {
+                let folder = data_folder(&self.cluster.database)?;
+                self.frozen_postgres = Some(FrozenPostgres::freeze(&folder)?);
+                Ok(())
+            }
             Blow::Freeze(victim) => self.program(victim)?.signal(Signal::Stop),
             Blow::Restart(Victim::Nats) => nats.stop().await,
             Blow::Restart(Victim::Postgres) => self.cluster.postgres.stop().await,
@@ -95,6 +106,7 @@ impl Arena {
                 Ok(())
             }
             Blow::ForgetConsumer => Storm::connect(nats).await?.forget_consumer().await,
+            Blow::SkewClock { of, ahead_ms } => self.clocks()?.set(clock_of(of)?, ahead_ms),
         }
     }
 
@@ -105,6 +117,10 @@ impl Arena {
             Blow::Kill(Victim::Postgres) | Blow::Restart(Victim::Postgres) => self.cluster.postgres.restart().await,
             Blow::Kill(victim) | Blow::Restart(victim) => self.program(victim)?.start_again().await,
             Blow::Freeze(Victim::Nats) => self.cluster.nats.signal(Signal::Continue),
+            Blow::Freeze(Victim::Postgres) => {
+                self.frozen_postgres = None;
+                Ok(())
+            }
             Blow::Freeze(victim) => self.program(victim)?.signal(Signal::Continue),
             Blow::Disturb(link, ..) => {
                 self.links()?.heal(link);
@@ -122,12 +138,8 @@ impl Arena {
                 println!("  {} confirmed messages are gone", confirmed.saturating_sub(left));
                 if while_ingest_is_frozen { self.signal_ingests(Signal::Continue) } else { Ok(()) }
             }
-            Blow::FillDisk { .. } => {
-                let Some(disk) = &self.disk else { return Ok(()) };
-                disk.make_room()?;
-                sleep(JOURNAL_TRIES_AGAIN).await;
-                Ok(())
-            }
+            Blow::FillDisk { .. } => self.disk.as_ref().map_or(Ok(()), SmallDisk::make_room),
+            Blow::SkewClock { of, .. } => self.clocks()?.set(clock_of(of)?, 0),
             Blow::RepeatStream { .. } | Blow::ForgetConsumer => Ok(()),
         }
     }
@@ -144,6 +156,15 @@ impl Arena {
             self.links()?.impose(link, Fault::HalfOpen(End::Server), Way::Both);
         }
         self.program(victim)?.kill()
+    }
+
+    /// 0: they are right. More: so much time goes by at once.
+    pub fn set_all_clocks(&self, ahead_ms: i64) -> anyhow::Result<()> {
+        ClockOf::ALL.into_iter().try_for_each(|clock| self.clocks()?.set(clock, ahead_ms))
+    }
+
+    pub fn clocks(&self) -> anyhow::Result<&Clocks> {
+        self.cluster.clocks.as_ref().context("the cluster has no clocks")
     }
 
     fn links(&self) -> anyhow::Result<&Links> {
@@ -182,6 +203,16 @@ impl Arena {
     }
 }
 
+fn clock_of(victim: Victim) -> anyhow::Result<ClockOf> {
+    match victim {
+        Victim::FirstProxy => Ok(ClockOf::FirstProxy),
+        Victim::SecondProxy => Ok(ClockOf::SecondProxy),
+        Victim::FirstIngest => Ok(ClockOf::FirstIngest),
+        Victim::SecondIngest => Ok(ClockOf::SecondIngest),
+        Victim::Nats | Victim::Postgres => anyhow::bail!("the clock of {victim:?} cannot be set"),
+    }
+}
+
 /// The other durability than the first proxy's, on the disk that can be filled.
 fn second_journal(disk: Option<&SmallDisk>) -> Vec<(String, String)> {
     let durability = ("MAAS__PROXY__JOURNAL_DURABILITY".to_owned(), "host".to_owned());
@@ -206,5 +237,7 @@ pub fn mending_order(blow: &Blow) -> u8 {
         Blow::Kill(Victim::Nats | Victim::Postgres) | Blow::Restart(Victim::Nats | Victim::Postgres) => 2,
         Blow::RollBackNats { .. } => 3,
         Blow::Kill(_) | Blow::Restart(_) | Blow::Vanish(_) | Blow::RepeatStream { .. } | Blow::ForgetConsumer => 4,
+        // Who was killed meanwhile starts with a wrong clock, and then it jumps.
+        Blow::SkewClock { .. } => 5,
     }
 }

@@ -9,7 +9,7 @@ use crate::arena::{Arena, SLOW_STATEMENT};
 use crate::books::Books;
 use crate::plan::{Blow, Victim};
 use crate::seed::Seed;
-use crate::storm::{Forged, Storm};
+use crate::storm::Storm;
 use crate::traffic::Traffic;
 use crate::wishes::good_wish;
 
@@ -31,8 +31,7 @@ async fn an_ingest_that_vanishes_in_a_transaction_holds_nobody_up() {
     let storm = Storm::connect(&arena.cluster.nats).await.unwrap();
     storm.wait_until_consumed(CONSUMED_WITHIN).await.unwrap();
     arena.mend(Blow::Vanish(Victim::FirstIngest)).await.unwrap();
-    let (key_id, forged) = (&arena.key_id, &Forged::default());
-    Books { cluster: &arena.cluster, key_id, told: &told, forged }.must_be_right(RECONCILED_WITHIN).await;
+    Books::of(&arena.cluster, &arena.key_id, &told).must_be_right(RECONCILED_WITHIN).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,6 +51,5 @@ async fn ingests_whose_database_has_forgotten_them_go_on() {
     let told = traffic.stop().await;
     let storm = Storm::connect(&arena.cluster.nats).await.unwrap();
     storm.wait_until_consumed(CONSUMED_WITHIN).await.unwrap();
-    let (key_id, forged) = (&arena.key_id, &Forged::default());
-    Books { cluster: &arena.cluster, key_id, told: &told, forged }.must_be_right(RECONCILED_WITHIN).await;
+    Books::of(&arena.cluster, &arena.key_id, &told).must_be_right(RECONCILED_WITHIN).await;
 }

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::arena::{Arena, mending_order};
 use crate::books::Books;
-use crate::plan::{Blow, Plan, Round, Victim};
+use crate::plan::{Blow, MOST_SKEW_MS, Plan, Round, Victim};
+use crate::quarantine::replay_outside_window;
 use crate::seed::{Bounds, Seed};
 use crate::storm::{Forged, Storm};
 use crate::traffic::{Told, Traffic};
@@ -43,10 +44,19 @@ async fn whatever_is_hit_every_request_is_booked_once() {
         told.extend(alone(&mut arena, name, other).await.unwrap_or_else(|error| panic!("{name} alone: {error:#}")));
     }
     say("each ingest works alone");
-    let forged = last_storm(&arena).await.unwrap();
+    let mut storm = Storm::connect(&arena.cluster.nats).await.unwrap();
+    say_everything_again(&mut storm).await.unwrap();
     say("everything was said again");
-    let books = Books { cluster: &arena.cluster, key_id: &arena.key_id, told: &told, forged: &forged };
-    books.must_be_right(RECONCILED_WITHIN).await;
+    let books = Books::of(&arena.cluster, &arena.key_id, &told);
+    books.wait_until_reconciled(RECONCILED_WITHIN).await;
+
+    // The time of what was admitted ahead of ours has to come.
+    arena.set_all_clocks(MOST_SKEW_MS).unwrap();
+    let replayed = replay_outside_window(&arena.cluster.api()).await;
+    say(&format!("booked from quarantine: {replayed:?}"));
+    say_everything_again(&mut storm).await.unwrap();
+    let forged = forge(&arena, &mut storm).await.unwrap();
+    Books { forged, replayed, ..books }.must_be_right(RECONCILED_WITHIN).await;
     arena.check_that_all_run().unwrap();
 }
 
@@ -75,12 +85,15 @@ async fn alone(arena: &mut Arena, name: &str, other: Victim) -> anyhow::Result<V
     Ok(told)
 }
 
-/// On healthy ground: everything is said again, and something false is said.
-async fn last_storm(arena: &Arena) -> anyhow::Result<Forged> {
-    let database: &TestDatabase = &arena.cluster.database;
-    let mut storm = Storm::connect(&arena.cluster.nats).await?;
+/// On healthy ground.
+async fn say_everything_again(storm: &mut Storm) -> anyhow::Result<()> {
     storm.wait_until_consumed(CONSUMED_WITHIN).await?;
     storm.repeat_stream(1).await?;
+    storm.wait_until_consumed(CONSUMED_WITHIN).await
+}
+
+async fn forge(arena: &Arena, storm: &mut Storm) -> anyhow::Result<Forged> {
+    let database: &TestDatabase = &arena.cluster.database;
     let is_booked = |id| {
         let sql = format!("SELECT count(*) FROM usage_ingest.usage_events WHERE id = '{id}' AND quality = 'exact'");
         database.execute(&sql).is_ok_and(|count| count == "1")

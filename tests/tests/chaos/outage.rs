@@ -9,7 +9,6 @@ use tokio::time::sleep;
 use crate::arena::wait_until_known;
 use crate::books::Books;
 use crate::seed::{Seed, outage};
-use crate::storm::Forged;
 use crate::traffic::Traffic;
 use crate::wishes::good_wish;
 
@@ -43,7 +42,5 @@ async fn an_outage_of_bus_and_database_fails_no_request_and_loses_no_usage() {
     for told in &told {
         assert!(told.is_full_success(), "a known key's request failed: {told:?}");
     }
-    Books { cluster: &cluster, key_id: &key_id, told: &told, forged: &Forged::default() }
-        .must_be_right(RECONCILED_WITHIN)
-        .await;
+    Books::of(&cluster, &key_id, &told).must_be_right(RECONCILED_WITHIN).await;
 }

@@ -43,6 +43,11 @@ pub enum Blow {
     },
     /// The durable consumer is deleted: it is made again from the start of the stream.
     ForgetConsumer,
+    /// A clock jumps by so much, and back again at the end.
+    SkewClock {
+        of: Victim,
+        ahead_ms: i64,
+    },
 }
 
 /// Blows that last at the same time.
@@ -70,6 +75,10 @@ const LONGEST_BLOW_MS: u64 = 2_500;
 const LONG_BLOW_PERCENT: u32 = 6;
 const LONG_BLOW_MS: Range<u64> = 12_000..36_000;
 const COMPANY_PERCENT: u32 = 40;
+/// Within what a proxy may be off, then more than an admission may be ahead, then into other hours and days.
+const SKEWS_MS: [Range<i64>; 3] = [1_000..30_000, 60_000..1_200_000, 3_600_000..MOST_SKEW_MS];
+/// Half a day.
+pub const MOST_SKEW_MS: i64 = 12 * 3_600_000;
 
 /// Rounds without end. A deck of all blows is dealt and shuffled again when it is empty, so that a history of some thirty
 /// rounds has seen each of them.
@@ -105,9 +114,11 @@ impl Plan {
         if self.rng.u32(..100) >= COMPANY_PERCENT {
             return None;
         }
-        let company = match self.rng.bool() {
-            true => disturbance(&mut self.rng),
-            false => Blow::Kill(PROCESSES[self.rng.usize(..4)]),
+        let victim = PROCESSES[self.rng.usize(..4)];
+        let company = match self.rng.u8(..5) {
+            0..2 => disturbance(&mut self.rng),
+            2..4 => Blow::Kill(victim),
+            _ => skew(&mut self.rng, victim),
         };
         (!hits_the_same(main, company)).then_some(company)
     }
@@ -128,14 +139,21 @@ impl Iterator for Plan {
 fn deck(rng: &mut Rng) -> Vec<Blow> {
     let mut deck: Vec<Blow> =
         PROCESSES.into_iter().flat_map(|victim| [Blow::Kill(victim), Blow::Restart(victim)]).collect();
-    // A frozen postmaster stops nobody: its backends go on. The links hold Postgres back instead.
-    deck.extend(PROCESSES[..5].iter().map(|victim| Blow::Freeze(*victim)));
+    deck.extend(PROCESSES.map(Blow::Freeze));
     deck.extend((0..7).map(|_| disturbance(rng)));
     deck.extend([true, false].map(|while_ingest_is_frozen| Blow::RollBackNats { while_ingest_is_frozen }));
     deck.extend([0, 32 * 1024 * 1024].map(|free_bytes| Blow::FillDisk { free_bytes }));
     deck.extend([Victim::FirstIngest, Victim::SecondIngest].map(Blow::Vanish));
     deck.extend([Blow::RepeatStream { times: 3 }, Blow::ForgetConsumer]);
+    deck.extend(PROCESSES[..4].iter().map(|victim| skew(rng, *victim)));
     deck
+}
+
+/// Ahead or behind.
+fn skew(rng: &mut Rng, of: Victim) -> Blow {
+    let sizes = SKEWS_MS[rng.usize(..SKEWS_MS.len())].clone();
+    let size_ms = rng.i64(sizes);
+    Blow::SkewClock { of, ahead_ms: if rng.bool() { size_ms } else { -size_ms } }
 }
 
 fn disturbance(rng: &mut Rng) -> Blow {
@@ -159,9 +177,8 @@ fn hits_the_same(main: Blow, company: Blow) -> bool {
         (Blow::Kill(a) | Blow::Freeze(a) | Blow::Restart(a) | Blow::Vanish(a), Blow::Kill(b)) => a == b,
         // Its own disturbances would be healed with the other one, or the other with them.
         (Blow::Vanish(_), Blow::Disturb(..)) => true,
-        // A killed proxy may lose what its full disk did not take; it is then settled from its admission.
-        (Blow::FillDisk { .. }, Blow::Kill(victim)) => victim == Victim::SecondProxy,
         (Blow::RollBackNats { .. }, Blow::Kill(victim)) => ingests.contains(&victim),
+        (Blow::SkewClock { of: a, .. }, Blow::SkewClock { of: b, .. }) => a == b,
         (Blow::Disturb(a, ..), Blow::Disturb(b, ..)) => a == b,
         _ => false,
     }
@@ -183,4 +200,5 @@ fn every_blow_is_dealt_before_one_comes_again() {
         assert_eq!(dealt.iter().filter(|blow| **blow == Blow::Kill(victim)).count(), 1, "{victim:?}");
     }
     assert!(dealt.contains(&Blow::RollBackNats { while_ingest_is_frozen: true }));
+    assert_eq!(dealt.iter().filter(|blow| matches!(blow, Blow::SkewClock { .. })).count(), 4);
 }

@@ -4,10 +4,11 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The history that every test run repeats; its plan kills a proxy, an ingest, NATS and Postgres, rolls the store back over
-/// frozen ingests, deletes the consumer, fills a disk and holds connections back.
-const USUAL_SEED: u64 = 111_820;
-const USUAL_ROUNDS: usize = 8;
+/// The history that every test run repeats; its plan kills proxies, an ingest and NATS, freezes Postgres, rolls the store
+/// back over frozen ingests, deletes the consumer, fills a disk, forgets connections, and moves clocks by hours, one ahead
+/// and one behind.
+const USUAL_SEED: u64 = 1_695_963;
+const USUAL_ROUNDS: usize = 9;
 const USUAL_SECONDS: u64 = 25;
 const USUAL_OUTAGE_SECONDS: u64 = 6;
 
@@ -25,7 +26,8 @@ impl Seed {
 impl Drop for Seed {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("this history is repeated by: MAAS_CHAOS_SEED={} make chaos", self.0);
+            let test = std::thread::current().name().unwrap_or_default().to_owned();
+            println!("this is repeated by: MAAS_CHAOS_SEED={} scripts/chaos.sh {test}", self.0);
         }
     }
 }
