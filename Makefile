@@ -30,7 +30,7 @@ build: ## Build all programs
 test: ## Install what is missing, build, and run all tests
 	@./scripts/test.sh
 
-chaos: ## Kill, freeze, cut and roll back everything under traffic, then prove the books (about 20 minutes; MAAS_CHAOS_SEED=n repeats a history)
+chaos: ## Kill, freeze, cut and roll back everything and set clocks wrong under traffic, then prove the books (about 20 minutes; MAAS_CHAOS_SEED=n repeats a history)
 	@./scripts/chaos.sh
 
 check: fmt-check lint deny check-generated test ## Everything that CI checks
@@ -59,8 +59,9 @@ bench: ## Compare the proxy with nginx and with no gateway at all (release build
 bench-short: ## The same in seconds, to see that it works; its figures mean little
 	@./scripts/bench.sh --short
 
-bench-journal: ## Measure how fast a start reads back 1 GiB of usage journal, beside a live worker (release build)
+bench-journal: ## Measure how fast a killed proxy takes 1 GiB of usage over, in the journal alone and on the platform, beside live traffic (release build)
 	cargo run --locked --release -p maas-journal --example replay
+	@./scripts/bench-replay.sh
 
 bench-ingest: ## Measure the ledger: events per second, backlog, analytics over 100 million events (release build, 20 GB of disk, half an hour)
 	@./scripts/bench-ingest.sh

@@ -10,7 +10,6 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-export PROFILE=${MAAS_BENCH_PROFILE:-release}
 SHORT=0
 case ${1:-} in
 --short) SHORT=1 ;;
@@ -27,24 +26,20 @@ RAW=${MAAS_BENCH_RAW:-$(short_or_long 5000 10000000)}
 ROUNDS=${MAAS_BENCH_ROUNDS:-$(short_or_long 2 20)}
 PLANS=${MAAS_BENCH_PLANS:-}
 
-# Read by stack.sh and by up.sh: an instance of its own, on ports of its own.
-export MAAS_UP_PORT_OFFSET=${MAAS_BENCH_PORT_OFFSET:-22000} MAAS_UP_PROXIES=1 MAAS_UP_PROXY_WORKERS=1
-unset MAAS_UP_PORT MAAS_UPSTREAM MAAS_UPSTREAM_KEY
-MAAS_UP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/maas-bench-ingest.XXXXXX")
-export MAAS_UP_DIR
-# shellcheck source=scripts/stack.sh
-source "$ROOT/scripts/stack.sh"
+BENCH_NAME=bench-ingest
+PORT_OFFSET_OF_BENCH=22000
+# shellcheck source=scripts/bench-platform.sh
+source "$ROOT/scripts/bench-platform.sh"
 
 RESULTS=$STATE_DIR/results.jsonl
 REPORT=$TARGET_DIR/bench-ingest
 
 main() {
-    trap clean_up EXIT
+    trap 'take_platform_down $?' EXIT
     trap 'exit 130' INT TERM
     need_packages python3=python3
-    if [[ ${MAAS_UP_BUILD:-1} != 0 ]]; then build; fi
-    say "starting the platform"
-    "$ROOT/scripts/up.sh" >"$STATE_DIR/up.log" || { cat "$STATE_DIR/up.log"; exit 1; }
+    build_programs maas-usage-generator
+    start_platform
 
     say "$EVENTS events as fast as they are taken"
     measure fast --events "$EVENTS"
@@ -61,24 +56,6 @@ main() {
     python3 "$ROOT/scripts/bench-ingest-report.py" "$RESULTS" "$STATE_DIR/questions.json" "$REPORT.md" "$PROFILE"
     say ""
     say "written to $REPORT.md"
-}
-
-build() {
-    cargo build --locked --profile "$PROFILE" --bins -p maas-loadgen -p maas-usage-generator -p maas-simulated-upstream -p maas-auth \
-        -p maas-key-management -p maas-model-catalog -p maas-usage-ingest -p maas-proxy
-    export MAAS_UP_BUILD=0
-}
-
-clean_up() {
-    local status=$?
-    trap - EXIT
-    ((status == 0)) || complain "ended with status $status"
-    # Stopped as it may be, it could not end.
-    if [[ -d $STATE_DIR/run && -n $(running_pid usage-ingest) ]]; then kill -CONT "$(running_pid usage-ingest)"; fi
-    MAAS_DOWN_DRAIN_SECONDS=10 "$ROOT/scripts/down.sh" >/dev/null || complain "make down failed, see $STATE_DIR"
-    add_server_programs_to_path
-    rm -rf "$(postgres_dir)" "$STATE_DIR"
-    exit "$status"
 }
 
 # ---- writing
@@ -107,7 +84,7 @@ measure_backlog() {
     wait_until 600 test -e "$published" || die "the backlog was not published"
     before=$(cpu_seconds)
     began=$(date +%s.%N)
-    kill -CONT "$(running_pid usage-ingest)"
+    let_ingest_go_on
     wait "$generator"
     took=$(awk -v began="$began" -v now="$(date +%s.%N)" 'BEGIN { print now - began }')
     note backlog "{\"events\":$BACKLOG,\"drained_seconds\":$took}" "$before" "$(cpu_seconds)"

@@ -12,7 +12,6 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-export PROFILE=${MAAS_BENCH_PROFILE:-release}
 SHORT=0
 case ${1:-} in
 --short) SHORT=1 ;;
@@ -24,13 +23,10 @@ RUN_SECONDS=${MAAS_BENCH_SECONDS:-$( ((SHORT)) && echo 0.5 || echo 5)}
 OPEN_STREAMS=${MAAS_BENCH_STREAMS:-$( ((SHORT)) && echo 200 || echo 10000)}
 MANY_REQUESTS=${MAAS_BENCH_REQUESTS:-$( ((SHORT)) && echo 2000 || echo 1000000)}
 
-# Read by stack.sh and by up.sh: an instance of its own, on ports of its own, with the gateway alone.
-export MAAS_UP_PORT_OFFSET=${MAAS_BENCH_PORT_OFFSET:-20000} MAAS_UP_PROXIES=1 MAAS_UP_PROXY_WORKERS=1
-unset MAAS_UP_PORT MAAS_UPSTREAM MAAS_UPSTREAM_KEY
-MAAS_UP_DIR=$(mktemp -d "${TMPDIR:-/tmp}/maas-bench.XXXXXX")
-export MAAS_UP_DIR
-# shellcheck source=scripts/stack.sh
-source "$ROOT/scripts/stack.sh"
+BENCH_NAME=bench
+PORT_OFFSET_OF_BENCH=20000
+# shellcheck source=scripts/bench-platform.sh
+source "$ROOT/scripts/bench-platform.sh"
 
 NGINX_PORT=$((8391 + PORT_OFFSET))
 BARE_PORT=$((8392 + PORT_OFFSET))
@@ -46,9 +42,8 @@ main() {
     trap clean_up EXIT
     trap 'exit 130' INT TERM
     need_packages nginx=nginx python3=python3 taskset=util-linux
-    if [[ ${MAAS_UP_BUILD:-1} != 0 ]]; then build; fi
-    say "starting the platform"
-    "$ROOT/scripts/up.sh" >"$STATE_DIR/up.log" || { cat "$STATE_DIR/up.log"; exit 1; }
+    build_programs maas-bare-relay
+    start_platform
     start_nginx_alone
     start_process bench-bare "$BIN_DIR/maas-bare-relay" --listen "127.0.0.1:$BARE_PORT" --upstream "http://127.0.0.1:$UPSTREAM_PORT"
     wait_ready bench-bare 10 is_listening "$BARE_PORT"
@@ -62,7 +57,7 @@ main() {
     kill -STOP "$(running_pid usage-ingest)"
     measure_everything
     measure_at_half
-    kill -CONT "$(running_pid usage-ingest)"
+    let_ingest_go_on
     measure_memory open-streams
     measure_memory many-requests
     python3 "$ROOT/scripts/bench-report.py" "$RESULTS" "$RESULTS.memory" "$REPORT.md" "$REPORT.json" "$PROFILE"
@@ -70,23 +65,11 @@ main() {
     say "written to $REPORT.md and $REPORT.json"
 }
 
-build() {
-    cargo build --locked --profile "$PROFILE" --bins -p maas-loadgen -p maas-simulated-upstream -p maas-bare-relay -p maas-auth \
-        -p maas-key-management -p maas-model-catalog -p maas-usage-ingest -p maas-proxy
-    export MAAS_UP_BUILD=0
-}
-
 clean_up() {
     local status=$?
     trap - EXIT
-    ((status == 0)) || complain "ended with status $status"
-    # Stopped as it may be, it could not end.
-    if [[ -d $STATE_DIR/run && -n $(running_pid usage-ingest) ]]; then kill -CONT "$(running_pid usage-ingest)"; fi
     if [[ -d $STATE_DIR/run ]]; then stop_process bench-nginx 5; stop_process bench-bare 5; fi
-    MAAS_DOWN_DRAIN_SECONDS=10 "$ROOT/scripts/down.sh" >/dev/null || complain "make down failed, see $STATE_DIR"
-    add_server_programs_to_path
-    rm -rf "$(postgres_dir)" "$STATE_DIR"
-    exit "$status"
+    take_platform_down "$status"
 }
 
 start_nginx_alone() {
