@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns what bench-ingest.sh has measured into a Markdown table.
 
-usage: bench-ingest-report.py RESULTS.jsonl QUESTIONS.json TABLE.md BUILD-PROFILE
+usage: bench-ingest-report.py RESULTS.jsonl QUESTIONS.json QUESTIONS-WHILE-WRITING.json EVENTS-PER-SECOND TABLE.md BUILD-PROFILE
 """
 
 import json
@@ -17,9 +17,9 @@ SAID = {
 }
 
 
-def main(results_path, questions_path, table_path, profile):
+def main(results_path, questions_path, writing_path, rate, table_path, profile):
     runs = [json.loads(line) for line in pathlib.Path(results_path).read_text().splitlines()]
-    questions = json.loads(pathlib.Path(questions_path).read_text())
+    quiet, busy = (json.loads(pathlib.Path(path).read_text()) for path in (questions_path, writing_path))
     text = "\n".join(
         [
             "# Benchmark of the ledger",
@@ -28,7 +28,7 @@ def main(results_path, questions_path, table_path, profile):
             "",
             *writing(runs),
             "",
-            *reading(questions),
+            *reading(quiet, busy, rate),
             "",
         ]
     )
@@ -51,14 +51,15 @@ def writing(runs):
         yield "| " + " | ".join(cells) + " |"
 
 
-def reading(questions):
-    yield "| question | p50 ms | p95 ms | max ms |"
-    yield "|---|---:|---:|---:|"
-    for question in questions:
-        yield f"| {question['question']} | {question['p50_ms']:.0f} | {question['p95_ms']:.0f} | {question['max_ms']:.0f} |"
+def reading(quiet, busy, rate):
+    yield f"| question | p50 ms | p95 ms | max ms | p50 ms while {rate} events/s are written | p95 ms | max ms |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for alone, beside in zip(quiet, busy, strict=True):
+        figures = [f"{times[name]:.0f}" for times in (alone, beside) for name in ("p50_ms", "p95_ms", "max_ms")]
+        yield f"| {alone['question']} | " + " | ".join(figures) + " |"
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 7:
         sys.exit(__doc__)
     main(*sys.argv[1:])

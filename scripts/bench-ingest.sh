@@ -25,6 +25,7 @@ SUMMED=${MAAS_BENCH_SUMMED:-$(short_or_long 20000 100000000)}
 RAW=${MAAS_BENCH_RAW:-$(short_or_long 5000 10000000)}
 ROUNDS=${MAAS_BENCH_ROUNDS:-$(short_or_long 2 20)}
 PLANS=${MAAS_BENCH_PLANS:-}
+RATE_WHILE_ASKING=$(short_or_long 100 1000)
 
 BENCH_NAME=bench-ingest
 PORT_OFFSET_OF_BENCH=22000
@@ -53,7 +54,8 @@ main() {
     fill
     say "asking"
     ask
-    python3 "$ROOT/scripts/bench-ingest-report.py" "$RESULTS" "$STATE_DIR/questions.json" "$REPORT.md" "$PROFILE"
+    python3 "$ROOT/scripts/bench-ingest-report.py" "$RESULTS" "$STATE_DIR/questions.json" "$STATE_DIR/questions-writing.json" \
+        "$RATE_WHILE_ASKING" "$REPORT.md" "$PROFILE"
     say ""
     say "written to $REPORT.md"
 }
@@ -135,12 +137,26 @@ fill() {
 }
 
 ask() {
-    local options=(--url "http://127.0.0.1:$(public_port usage-ingest)" --rounds "$ROUNDS" --out "$STATE_DIR/questions.json")
+    local plans=()
     if [[ -n $PLANS ]]; then
         log_plans
-        options+=(--plans "$PLANS" --postgres-log "$(postgres_dir)/postgres.log")
+        plans=(--plans "$PLANS" --postgres-log "$(postgres_dir)/postgres.log")
     fi
-    json_field admin_token <"$STATE_DIR/bootstrap.json" | python3 "$ROOT/scripts/bench-questions.py" "${options[@]}"
+    ask_questions "$STATE_DIR/questions.json" "${plans[@]}"
+    say "asking again while $RATE_WHILE_ASKING events per second are written"
+    generate --events $((RATE_WHILE_ASKING * 3600)) --rate "$RATE_WHILE_ASKING" >/dev/null &
+    local writer=$!
+    ask_questions "$STATE_DIR/questions-writing.json"
+    kill "$writer"
+    wait "$writer" || true
+}
+
+# ask_questions FILE OPTION…
+ask_questions() {
+    local file=$1
+    shift
+    json_field admin_token <"$STATE_DIR/bootstrap.json" | python3 "$ROOT/scripts/bench-questions.py" \
+        --url "http://127.0.0.1:$(public_port usage-ingest)" --rounds "$ROUNDS" --out "$file" "$@"
 }
 
 # Postgres writes the plan of each statement to its log; on for a look at the plans, since it takes time.
