@@ -90,6 +90,10 @@ SELECT pg_temp.fill_sums('usage_daily',
 SELECT pg_temp.fill_sums('usage_overview',
     'bucket_start, team_id, organisation_id, cost_centre, model, upstream, operation, outcome, currency',
     ARRAY['bucket_start', 'team_id', 'organisation_id', 'cost_centre', 'model', 'upstream', 'operation', 'outcome', 'currency'], true);
+SELECT pg_temp.fill_sums('usage_overview_hourly',
+    'bucket_start, team_id, organisation_id, cost_centre, model, upstream, operation, outcome, currency',
+    ARRAY['bucket_start / 3600000 * 3600000', 'team_id', 'organisation_id', 'cost_centre', 'model', 'upstream', 'operation', 'outcome',
+        'currency'], true);
 SELECT pg_temp.fill_sums('usage_overview_daily',
     'day, team_id, organisation_id, cost_centre, model, upstream, operation, outcome, currency',
     ARRAY['(bucket_start / 86400000)::int', 'team_id', 'organisation_id', 'cost_centre', 'model', 'upstream', 'operation', 'outcome',
@@ -134,4 +138,5 @@ FROM (
     ) AS timed
 ) AS identified
 ORDER BY admitted_at;
-ANALYZE usage_events, usage_rollups, usage_daily, usage_overview, usage_overview_daily, usage_ledger, usage_key_uses;
+ANALYZE usage_events, usage_rollups, usage_daily, usage_overview, usage_overview_hourly, usage_overview_daily, usage_ledger,
+    usage_key_uses;

@@ -129,8 +129,8 @@ psql_as_service() {
 
 fill() {
     # What was measured above is not of these figures.
-    query "TRUNCATE usage_events, usage_corrections, usage_rollups, usage_daily, usage_overview, usage_overview_daily, usage_ledger,
-        usage_key_uses"
+    query "TRUNCATE usage_events, usage_corrections, usage_rollups, usage_daily, usage_overview, usage_overview_hourly,
+        usage_overview_daily, usage_ledger, usage_key_uses"
     psql_as_service -v summed="$SUMMED" -v raw="$RAW" -f "$ROOT/scripts/bench-fill.sql" >/dev/null
     query "SELECT pg_size_pretty(pg_database_size('maas'))" >"$STATE_DIR/size"
     say "the database has $(cat "$STATE_DIR/size")"

@@ -17,21 +17,23 @@ const MEASURES: [&str; 11] = [
 ];
 
 const QUARTER_HOUR: &str = "admitted_at / 900000 * 900000 AS bucket_start";
+const HOUR: &str = "admitted_at / 3600000 * 3600000 AS bucket_start";
 const MONTH: &str = "to_char(to_timestamp(admitted_at / 1000) AT TIME ZONE 'UTC', 'YYYYMM')::int AS of_month";
 const COMMON: &str = "team_id, organisation_id, cost_centre, model, upstream, operation, outcome, currency";
 const CALLER: &str = "key_id, user_id";
 
 /// A table of sums, its time, how that is computed from an entry, and the rest of its key.
-const TABLES: [(&str, &str, &str, &[&str]); 5] = [
+const TABLES: [(&str, &str, &str, &[&str]); 6] = [
     ("usage_rollups", "bucket_start", QUARTER_HOUR, &[CALLER, COMMON]),
     ("usage_overview", "bucket_start", QUARTER_HOUR, &[COMMON]),
+    ("usage_overview_hourly", "bucket_start", HOUR, &[COMMON]),
     ("usage_daily", "day", "day", &[CALLER, COMMON]),
     ("usage_overview_daily", "day", "day", &[COMMON]),
     ("usage_ledger", "of_month", MONTH, &[CALLER, "team_id, cost_centre, model, currency"]),
 ];
 
 /// Tables with latency bins: each entry with a duration is in one of them.
-const BINNED: [&str; 3] = ["usage_daily", "usage_overview", "usage_overview_daily"];
+const BINNED: [&str; 4] = ["usage_daily", "usage_overview", "usage_overview_hourly", "usage_overview_daily"];
 const BINS: usize = 24;
 
 /// Every row of every table of sums is the sum of its entries, and no entry is left out. To the nano-unit.

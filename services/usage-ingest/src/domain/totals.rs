@@ -1,6 +1,6 @@
 //! What new usage adds to the sums.
 //!
-//! Guarantee: all four tables of sums are foldings of one map, so they cannot disagree; and adding up is exact. One
+//! Guarantee: all tables of sums are foldings of one map, so they cannot disagree; and adding up is exact. One
 //! transaction's sums fit i64 (8,255 entries of at most 10¹⁵ nano-units and 2⁴⁸ tokens each); the database refuses to go
 //! beyond i64 in a row; sums over rows are i128.
 
@@ -22,6 +22,8 @@ use super::{
 
 /// The width of a rollup row: half-hour time zones fit, too.
 pub const BUCKET: Duration = Duration::from_secs(15 * 60);
+/// The width of a row of hours.
+pub const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Everything that one row of sums counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

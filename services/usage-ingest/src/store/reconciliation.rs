@@ -10,7 +10,7 @@ use sea_orm::{
 
 use super::{
     source::{self, Column, Entity, Sources},
-    sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, ROLLUPS},
+    sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, OVERVIEW_HOURLY, ROLLUPS},
 };
 use crate::domain::{
     measures::MEASURE_COLUMNS,
@@ -96,10 +96,13 @@ pub async fn entries_of_day(db: &impl ConnectionTrait, day: i32) -> Result<Group
 /// The tables that hold a day's usage by itself, the quarter hours first.
 pub async fn sums_of_day(db: &impl ConnectionTrait, day: i32) -> Result<Vec<(&'static str, GroupSums)>, StoreError> {
     let start = i64::from(day).saturating_mul(DAY_MS);
-    let quarters = (start, start.saturating_add(DAY_MS - 1));
+    // Starts of quarter hours, and of hours.
+    let starts = (start, start.saturating_add(DAY_MS - 1));
     let days = (i64::from(day), i64::from(day));
     let mut tables = Vec::new();
-    for (table, (first, last)) in [(ROLLUPS, quarters), (OVERVIEW, quarters), (DAILY, days), (OVERVIEW_DAILY, days)] {
+    let finer = [ROLLUPS, OVERVIEW, OVERVIEW_HOURLY].map(|table| (table, starts));
+    let daily = [DAILY, OVERVIEW_DAILY].map(|table| (table, days));
+    for (table, (first, last)) in finer.into_iter().chain(daily) {
         let time = table.times.first().copied().unwrap_or_default();
         tables.push((table.name, sums(db, table.name, time, first, last).await?));
     }

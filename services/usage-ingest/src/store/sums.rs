@@ -17,7 +17,7 @@ use crate::domain::{
     latency::{DURATION_COLUMNS, FIRST_BYTE_COLUMNS},
     measures::MEASURE_COLUMNS,
     period::{LedgerMonth, MonthClosing},
-    totals::{Additions, Folded, Sum},
+    totals::{Additions, Folded, HOUR, Sum},
 };
 
 /// A table of sums: its key is `times` and `dimensions`, in this order.
@@ -53,6 +53,14 @@ const WITHOUT_KEY_AND_USER: &[Dimension] = &[
 pub const OVERVIEW: SumsTable =
     SumsTable { name: "usage_overview", times: &["bucket_start"], dimensions: WITHOUT_KEY_AND_USER, latencies: true };
 
+/// Hours (UTC), without key and user: what a day of another zone shares with two days, and series of hours.
+pub const OVERVIEW_HOURLY: SumsTable = SumsTable {
+    name: "usage_overview_hourly",
+    times: &["bucket_start"],
+    dimensions: WITHOUT_KEY_AND_USER,
+    latencies: true,
+};
+
 /// Days, without key and user: what dashboards of whole months read.
 pub const OVERVIEW_DAILY: SumsTable =
     SumsTable { name: "usage_overview_daily", times: &["day"], dimensions: WITHOUT_KEY_AND_USER, latencies: true };
@@ -80,6 +88,7 @@ pub async fn add(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let quarter = |quarter: Timestamp| vec![quarter.unix_ms()];
+    let hour = |quarter: Timestamp| vec![quarter.floor_to(HOUR).unix_ms()];
     let day = |quarter: Timestamp| vec![i64::from(day_of(quarter))];
     let month = |quarter: Timestamp| {
         let LedgerMonth { month, of_month } = closing.month_for(quarter, now);
@@ -88,6 +97,7 @@ pub async fn add(
     ROLLUPS.add(transaction, additions.folded(quarter, ROLLUPS.dimensions)).await?;
     DAILY.add(transaction, additions.folded(day, DAILY.dimensions)).await?;
     OVERVIEW.add(transaction, additions.folded(quarter, OVERVIEW.dimensions)).await?;
+    OVERVIEW_HOURLY.add(transaction, additions.folded(hour, OVERVIEW_HOURLY.dimensions)).await?;
     OVERVIEW_DAILY.add(transaction, additions.folded(day, OVERVIEW_DAILY.dimensions)).await?;
     LEDGER.add(transaction, additions.folded(month, LEDGER.dimensions)).await
 }

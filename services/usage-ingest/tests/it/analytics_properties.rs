@@ -22,8 +22,16 @@ on_both_databases! { every_answer_to_a_question_is_the_same_sum }
 
 const EVENTS: usize = 120;
 const QUESTIONS: usize = 20;
-const ZONES: [&str; 6] =
-    ["UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe"];
+const ZONES: [&str; 8] = [
+    "UTC",
+    "Europe/Berlin",
+    "Asia/Tokyo",
+    "America/Los_Angeles",
+    "Asia/Kolkata",
+    "Asia/Kathmandu",
+    "America/St_Johns",
+    "Australia/Lord_Howe",
+];
 const DIMENSIONS: [&str; 10] =
     ["model", "upstream", "team", "organisation", "cost_centre", "user", "key", "operation", "outcome", "currency"];
 
@@ -323,6 +331,18 @@ fn sum_of_series(answer: &Value, value: fn(&Value) -> i64) -> i64 {
     sum
 }
 
+/// All series together, stretch by stretch.
+fn points_are_what_was_booked(answer: &Value, question: &Question, entries: &[Entry]) {
+    let series: Vec<_> =
+        answer["series"].as_array().unwrap().iter().map(|one| one["points"].as_array().unwrap()).collect();
+    for (place, point) in series.first().into_iter().copied().flatten().enumerate() {
+        let time = |name: &str| point[name].as_str().unwrap().parse().unwrap();
+        let stretch = Question { from: time("from"), to: time("to"), ..question.clone() };
+        let shown: i64 = series.iter().map(|points| points[place]["value"].as_i64().unwrap()).sum();
+        assert_eq!(shown, stretch.expected(entries).requests, "{stretch:?}");
+    }
+}
+
 fn points_follow_each_other(answer: &Value) {
     for series in answer["series"].as_array().unwrap() {
         let points = series["points"].as_array().unwrap();
@@ -350,6 +370,9 @@ async fn check(service: &UsageIngest, question: &Question, entries: &[Entry]) {
         let answer = question.series(service, metric).await;
         assert_eq!(sum_of_series(&answer, value), expected, "{metric} {question:?}");
         points_follow_each_other(&answer);
+        if metric == "requests" {
+            points_are_what_was_booked(&answer, question, entries);
+        }
         sum_of_series(&answer["previous"], value);
         let most = question.top + 1;
         assert!(answer["series"].as_array().unwrap().len() <= most, "{metric} {question:?}");

@@ -125,7 +125,8 @@ async fn a_correction_is_in_every_sum_and_is_booked_once(engine: Engine) {
     assert_eq!(correct(&world.database, &credit, closing(), now()).await.unwrap(), 1);
     assert_eq!(correct(&world.database, &credit, closing(), now()).await.unwrap(), 0);
     let books = world.books().await;
-    for table in [&books.ledger, &books.rollups, &books.daily, &books.overview, &books.overview_daily] {
+    let overviews = [&books.overview, &books.overview_hourly, &books.overview_daily];
+    for table in [&books.ledger, &books.rollups, &books.daily].into_iter().chain(overviews) {
         assert_eq!(table.iter().map(|row| (row.cost_nanos, row.requests)).collect::<Vec<_>>(), [(-500, 1)]);
     }
     let rows = booked(&world).await;

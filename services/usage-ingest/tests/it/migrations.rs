@@ -36,7 +36,7 @@ async fn new_sums_are_filled_from_what_was_booked_before(engine: Engine) {
     });
     world.deliver_events(&source(1), list.collect()).await;
     let books = world.books().await;
-    assert!(books.overview.len() > 20 && books.daily.len() == 30);
+    assert!(books.overview.len() > 20 && books.overview_hourly.len() > 20 && books.daily.len() == 30);
 
     let newer = u32::try_from(Migrator::migrations().len() - 1).unwrap();
     Migrator::down(world.database.writer(), Some(newer)).await.unwrap();

@@ -16,7 +16,7 @@ use maas_usage_ingest::{
     domain::period::MonthClosing,
     store::{
         self,
-        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, ROLLUPS},
+        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, OVERVIEW_HOURLY, ROLLUPS},
     },
 };
 use prost::Message as _;
@@ -99,6 +99,7 @@ pub struct Books {
     pub rollups: Vec<SumRow>,
     pub daily: Vec<SumRow>,
     pub overview: Vec<SumRow>,
+    pub overview_hourly: Vec<SumRow>,
     pub overview_daily: Vec<SumRow>,
     pub key_uses: Vec<store::key_use::Model>,
 }
@@ -107,9 +108,8 @@ impl Books {
     /// What does not depend on the way that usage came: without latencies, which are those of the content that came first,
     /// and without rows that sum up to nothing.
     pub fn measures(mut self) -> Self {
-        for table in
-            [&mut self.ledger, &mut self.rollups, &mut self.daily, &mut self.overview, &mut self.overview_daily]
-        {
+        let overviews = [&mut self.overview, &mut self.overview_hourly, &mut self.overview_daily];
+        for table in [&mut self.ledger, &mut self.rollups, &mut self.daily].into_iter().chain(overviews) {
             table.retain(|row| !row.measures.is_zero());
             table.iter_mut().for_each(|row| row.bins.clear());
         }
@@ -187,6 +187,7 @@ impl World {
             rollups: sums::rows_of(db, &ROLLUPS).await,
             daily: sums::rows_of(db, &DAILY).await,
             overview: sums::rows_of(db, &OVERVIEW).await,
+            overview_hourly: sums::rows_of(db, &OVERVIEW_HOURLY).await,
             overview_daily: sums::rows_of(db, &OVERVIEW_DAILY).await,
             key_uses,
         }

@@ -3,10 +3,11 @@
 //! Guarantee: the parts add up to the stretches of a question exactly. All tables sum the same entries, so the answer does
 //! not depend on the choice; only its speed does.
 //!
-//! The coarsest table first: days, then quarter hours, then single entries at the edges. A day (UTC) that two stretches
+//! The coarsest table first: days, hours, quarter hours, then single entries at the edges. A day (UTC) that two stretches
 //! share, as it is with days of other zones, is counted where its noon is, and what it has of the neighbours is moved:
-//! added to them and taken back from it. Where clocks are nine hours ahead, that reads nine hours of quarters instead of
-//! all of them.
+//! added to them and taken back from it. Where clocks are nine hours ahead, that reads nine hours of a day instead of all
+//! of them. Finer rows are never shared: an hour (UTC) that two stretches meet in, as those of a zone at a quarter past
+//! do, is read by its quarters.
 //!
 //! Entries are dropped after a while; [`answerable`] widens a period that would need some that are gone.
 
@@ -14,7 +15,10 @@ use std::time::Duration;
 
 use maas_types::Timestamp;
 
-use crate::domain::{period::Period, totals::BUCKET};
+use crate::domain::{
+    period::Period,
+    totals::{BUCKET, HOUR},
+};
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
@@ -24,6 +28,8 @@ pub enum Table {
     Daily,
     /// Days (UTC) without key and user, with latencies.
     OverviewDaily,
+    /// Hours (UTC) without key and user, with latencies.
+    OverviewHourly,
     /// Quarter hours without key and user, with latencies.
     Overview,
     /// Quarter hours by all dimensions, without latencies.
@@ -65,14 +71,15 @@ const MOST_MOVED: Duration = Duration::from_secs(12 * 3_600);
 pub fn plan(stretches: &[Period], needs: Needs) -> Vec<Part> {
     let tables = if on_marks(stretches) { tables(needs) } else { Vec::new() };
     let mut parts = Vec::new();
+    let pieces = |from, to| pieces(Period { from, to }, stretches);
     let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else { return parts };
     let (from, to) = (up_to(first.from, DAY), last.to.floor_to(DAY));
     let Some(((days, _), finer)) = tables.split_first().filter(|_| from < to) else {
         let finer = tables.get(1..).unwrap_or_default();
-        add(&mut parts, Share::Own, Period { from: first.from, to: last.to }, finer);
+        add(&mut parts, Share::Own, pieces(first.from, last.to), finer);
         return parts;
     };
-    add(&mut parts, Share::Own, Period { from: first.from, to: from }, finer);
+    add(&mut parts, Share::Own, pieces(first.from, from), finer);
     let (mut day, mut stretch) = (from, 0);
     while day < to {
         let noon = day.plus(DAY / 2);
@@ -81,19 +88,28 @@ pub fn plan(stretches: &[Period], needs: Needs) -> Vec<Part> {
         match stretches.get(stretch).and_then(|home| moved(whole, *home)) {
             Some(moved) => {
                 push(&mut parts, *days, Share::Own, whole);
-                moved.into_iter().for_each(|piece| add(&mut parts, Share::Moved, piece, finer));
+                moved.into_iter().for_each(|of| add(&mut parts, Share::Moved, pieces(of.from, of.to), finer));
             }
-            None => add(&mut parts, Share::Own, whole, finer),
+            None => add(&mut parts, Share::Own, pieces(whole.from, whole.to), finer),
         }
         day = whole.to;
     }
-    add(&mut parts, Share::Own, Period { from: to, to: last.to }, finer);
+    add(&mut parts, Share::Own, pieces(to, last.to), finer);
     parts
 }
 
-/// Whether stretches meet at quarter hours only, so that rows of sums lie in one stretch each.
+/// Whether stretches meet at quarter hours only, so that rows of the finest sums lie in one stretch each.
 fn on_marks(stretches: &[Period]) -> bool {
     stretches.iter().skip(1).all(|stretch| stretch.from.floor_to(BUCKET) == stretch.from)
+}
+
+/// What of these times lies in each stretch, in order.
+fn pieces(times: Period, stretches: &[Period]) -> impl Iterator<Item = Period> {
+    let first = stretches.partition_point(|stretch| stretch.to <= times.from);
+    let inside = stretches.iter().skip(first);
+    inside
+        .map(move |stretch| Period { from: stretch.from.max(times.from), to: stretch.to.min(times.to) })
+        .take_while(|piece| piece.from < piece.to)
 }
 
 /// What a day has outside of the stretch of its noon; None: too much, or not in whole quarter hours.
@@ -121,7 +137,9 @@ pub fn answerable(period: Period, needs: Needs, entries_since: Timestamp) -> Per
 /// From coarse to fine, days first, each with the width of its rows.
 fn tables(needs: Needs) -> Vec<(Table, Duration)> {
     match needs {
-        Needs { people: false, .. } => vec![(Table::OverviewDaily, DAY), (Table::Overview, BUCKET)],
+        Needs { people: false, .. } => {
+            vec![(Table::OverviewDaily, DAY), (Table::OverviewHourly, HOUR), (Table::Overview, BUCKET)]
+        }
         Needs { people: true, latencies: false } => vec![(Table::Daily, DAY), (Table::Rollups, BUCKET)],
         Needs { people: true, latencies: true } => vec![(Table::Daily, DAY)],
     }
@@ -138,7 +156,12 @@ fn up_to(time: Timestamp, width: Duration) -> Timestamp {
     if mark == time { time } else { mark.plus(width) }
 }
 
-fn add(parts: &mut Vec<Part>, share: Share, times: Period, tables: &[(Table, Duration)]) {
+/// Each piece by itself, so that no row is read that lies in two stretches.
+fn add(parts: &mut Vec<Part>, share: Share, pieces: impl Iterator<Item = Period>, tables: &[(Table, Duration)]) {
+    pieces.for_each(|piece| add_piece(parts, share, piece, tables));
+}
+
+fn add_piece(parts: &mut Vec<Part>, share: Share, times: Period, tables: &[(Table, Duration)]) {
     if times.from >= times.to {
         return;
     }
@@ -147,11 +170,11 @@ fn add(parts: &mut Vec<Part>, share: Share, times: Period, tables: &[(Table, Dur
     };
     let (from, to) = (up_to(times.from, *width), times.to.floor_to(*width));
     if from >= to {
-        return add(parts, share, times, finer);
+        return add_piece(parts, share, times, finer);
     }
-    add(parts, share, Period { from: times.from, to: from }, finer);
+    add_piece(parts, share, Period { from: times.from, to: from }, finer);
     push(parts, *table, share, Period { from, to });
-    add(parts, share, Period { from: to, to: times.to }, finer);
+    add_piece(parts, share, Period { from: to, to: times.to }, finer);
 }
 
 fn push(parts: &mut Vec<Part>, table: Table, share: Share, times: Period) {
@@ -176,6 +199,7 @@ mod tests {
     };
 
     const PEOPLE: Needs = Needs { people: true, latencies: false };
+    const EVERYBODY: Needs = Needs { people: false, latencies: true };
 
     fn period(from: &str, to: &str) -> Period {
         Period { from: from.parse().unwrap(), to: to.parse().unwrap() }
@@ -229,6 +253,51 @@ mod tests {
         assert_eq!(plan(&hours, PEOPLE), [part(Table::Rollups, Share::Own, &[whole])]);
     }
 
+    /// The whole days of a zone, and what of them is read from one table.
+    fn read_of_days(zone: &str, from: &str, table: Table, share: Share) -> Vec<Period> {
+        let from: Timestamp = from.parse().unwrap();
+        let whole = Period { from, to: from.plus(DAY * 3) };
+        let days = stretches(whole, Interval::Day, &Zone::find(zone).unwrap(), 100).unwrap();
+        let parts = plan(&days, EVERYBODY);
+        let found = parts.into_iter().filter(|part| (part.table, part.share) == (table, share));
+        found.flat_map(|part| part.times).collect()
+    }
+
+    #[test]
+    fn days_of_a_zone_of_whole_hours_need_no_quarters() {
+        let tokyo = |table, share| read_of_days("Asia/Tokyo", "2026-11-01T15:00:00Z", table, share);
+        let moved = [
+            period("2026-11-02T15:00:00Z", "2026-11-03T00:00:00Z"),
+            period("2026-11-03T15:00:00Z", "2026-11-04T00:00:00Z"),
+        ];
+        assert_eq!(tokyo(Table::OverviewHourly, Share::Moved), moved);
+        assert_eq!(tokyo(Table::OverviewHourly, Share::Own).len(), 2);
+        assert!([Share::Own, Share::Moved].into_iter().all(|share| tokyo(Table::Overview, share).is_empty()));
+    }
+
+    #[test]
+    fn days_that_begin_inside_an_hour_take_its_quarters_and_then_hours() {
+        let kathmandu = |table| read_of_days("Asia/Kathmandu", "2026-11-01T18:15:00Z", table, Share::Moved);
+        let quarters = [
+            period("2026-11-02T18:15:00Z", "2026-11-02T19:00:00Z"),
+            period("2026-11-03T18:15:00Z", "2026-11-03T19:00:00Z"),
+        ];
+        let hours = [
+            period("2026-11-02T19:00:00Z", "2026-11-03T00:00:00Z"),
+            period("2026-11-03T19:00:00Z", "2026-11-04T00:00:00Z"),
+        ];
+        assert_eq!((kathmandu(Table::Overview), kathmandu(Table::OverviewHourly)), (quarters.into(), hours.into()));
+    }
+
+    #[test]
+    fn hours_come_from_hours_where_clocks_show_them_and_else_from_quarters() {
+        let day = period("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
+        for (zone, table) in [("Asia/Tokyo", Table::OverviewHourly), ("Asia/Kolkata", Table::Overview)] {
+            let hours = stretches(day, Interval::Hour, &Zone::find(zone).unwrap(), 100).unwrap();
+            assert_eq!(plan(&hours, EVERYBODY), [part(table, Share::Own, &[day])], "{zone}");
+        }
+    }
+
     #[test]
     fn latencies_of_people_come_from_days_and_entries() {
         let needs = Needs { people: true, latencies: true };
@@ -251,30 +320,52 @@ mod tests {
         assert_eq!(answerable(old, PEOPLE, since), period("2026-09-01T00:00:00Z", "2026-09-01T00:15:00Z"));
     }
 
-    /// How often a time is counted in each stretch.
+    const fn width(table: Table) -> Option<Duration> {
+        match table {
+            Table::Daily | Table::OverviewDaily => Some(DAY),
+            Table::OverviewHourly => Some(HOUR),
+            Table::Overview | Table::Rollups => Some(BUCKET),
+            Table::Entries => None,
+        }
+    }
+
+    /// How often a time is counted in each stretch, by the start of the row that it is in.
     fn counts(parts: &[Part], cut: &[Period], time: Timestamp) -> Vec<i32> {
         let home = |time: Timestamp| cut.iter().position(|stretch| stretch.from <= time && time < stretch.to).unwrap();
         let noon = time.floor_to(DAY).plus(DAY / 2);
+        let start = |table| width(table).map_or(time, |width| time.floor_to(width));
         let mut counts = vec![0; cut.len()];
         for part in parts.iter().filter(|part| part.times.iter().any(|times| times.from <= time && time < times.to)) {
             match (part.table, part.share) {
-                (_, Share::Moved) => {
-                    counts[home(time)] += 1;
+                (table, Share::Moved) => {
+                    counts[home(start(table))] += 1;
                     counts[home(noon)] -= 1;
                 }
                 (Table::Daily | Table::OverviewDaily, Share::Own) => counts[home(noon)] += 1,
-                (_, Share::Own) => counts[home(time)] += 1,
+                (table, Share::Own) => counts[home(start(table))] += 1,
             }
         }
         counts
     }
+
+    const ZONES: [&str; 9] = [
+        "UTC",
+        "Europe/Berlin",
+        "Asia/Kathmandu",
+        "Asia/Kolkata",
+        "Asia/Tokyo",
+        "America/Los_Angeles",
+        "America/New_York",
+        "Australia/Lord_Howe",
+        "Pacific/Apia",
+    ];
 
     proptest! {
         #[test]
         fn every_time_is_counted_once_and_where_it_belongs(
             from in 0_i64..2_000_000_000, length in 1_i64..1_000_000_000, people: bool, latencies: bool,
             interval in proptest::sample::select(Interval::ALL.to_vec()),
-            zone in proptest::sample::select(vec!["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York", "Pacific/Apia"]),
+            zone in proptest::sample::select(ZONES.to_vec()),
         ) {
             let time = |ms| Timestamp::from_unix_ms(1_790_000_000_000 + ms);
             // Two days of minutes at most.
@@ -287,13 +378,9 @@ mod tests {
                 let expected: Vec<_> = cut.iter().map(|stretch| i32::from(stretch.from <= time && time < stretch.to)).collect();
                 prop_assert_eq!(counts(&parts, &cut, time), expected);
             }
-            // A row of a day or a quarter hour is read whole or not at all.
+            // A row of sums is read whole or not at all.
             for part in &parts {
-                let width = match part.table {
-                    Table::Daily | Table::OverviewDaily => DAY,
-                    Table::Overview | Table::Rollups => BUCKET,
-                    Table::Entries => continue,
-                };
+                let Some(width) = width(part.table) else { continue };
                 for times in &part.times {
                     prop_assert_eq!((times.from.floor_to(width), times.to.floor_to(width)), (times.from, times.to));
                 }

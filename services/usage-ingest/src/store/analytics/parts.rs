@@ -28,6 +28,7 @@ pub(super) const COST: &str = "cost_nanos";
 const SIGN: &str = "sign";
 const DAY_MS: i64 = 86_400_000;
 const NOON_MS: i64 = DAY_MS / 2;
+const HOUR_MS: i64 = 3_600_000;
 const BUCKET_MS: i64 = 900_000;
 /// Rows' times that are listed one by one: found by index, and the planner knows how many they are.
 const MOST_STARTS: i64 = 1_500;
@@ -71,6 +72,7 @@ const fn sources(table: Table) -> &'static [Source] {
     match table {
         Table::Daily => &[Source::Sums("usage_daily")],
         Table::OverviewDaily => &[Source::Sums("usage_overview_daily")],
+        Table::OverviewHourly => &[Source::Sums("usage_overview_hourly")],
         Table::Overview => &[Source::Sums("usage_overview")],
         Table::Rollups => &[Source::Sums("usage_rollups")],
         Table::Entries => &[Source::Events, Source::Corrections],
@@ -136,7 +138,7 @@ pub(super) fn has_time(question: &Question) -> bool {
 fn time(part: &Part) -> String {
     let own = match part.table {
         Table::Daily | Table::OverviewDaily => return format!("CAST(day AS BIGINT) * {DAY_MS} + {NOON_MS}"),
-        Table::Overview | Table::Rollups => "bucket_start",
+        Table::OverviewHourly | Table::Overview | Table::Rollups => "bucket_start",
         Table::Entries => "admitted_at",
     };
     match part.share {
@@ -204,6 +206,7 @@ fn within(table: Table, times: &[Period]) -> String {
     let (column, width_ms, unit_ms) = match table {
         Table::Entries => return ranges(),
         Table::Daily | Table::OverviewDaily => ("day", DAY_MS, DAY_MS),
+        Table::OverviewHourly => ("bucket_start", HOUR_MS, 1),
         Table::Overview | Table::Rollups => ("bucket_start", BUCKET_MS, 1),
     };
     let rows = times.iter().map(|times| (times.to.unix_ms() - times.from.unix_ms()) / width_ms).sum::<i64>();
@@ -229,7 +232,9 @@ fn between(table: Table, times: Period) -> String {
         Table::Daily | Table::OverviewDaily => {
             format!("day >= {} AND day < {}", day_of(times.from), day_of(times.to))
         }
-        Table::Overview | Table::Rollups => format!("bucket_start >= {from} AND bucket_start < {to}"),
+        Table::OverviewHourly | Table::Overview | Table::Rollups => {
+            format!("bucket_start >= {from} AND bucket_start < {to}")
+        }
         // The day leaves out the other partitions.
         Table::Entries => {
             let (first, last) = (day_of(times.from), day_of(times.to));

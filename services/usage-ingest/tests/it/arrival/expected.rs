@@ -13,7 +13,7 @@ use maas_usage_ingest::{
     },
     store::{
         key_use,
-        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, ROLLUPS, SumsTable},
+        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, OVERVIEW_HOURLY, ROLLUPS, SumsTable},
     },
 };
 use uuid::Uuid;
@@ -26,6 +26,10 @@ use crate::{
 
 pub fn quarter(at_ms: i64) -> Vec<i64> {
     vec![at_ms.div_euclid(900_000) * 900_000]
+}
+
+pub fn hour(at_ms: i64) -> Vec<i64> {
+    vec![at_ms.div_euclid(3_600_000) * 3_600_000]
 }
 
 pub fn day(at_ms: i64) -> Vec<i64> {
@@ -47,6 +51,7 @@ pub fn books(history: &History) -> Books {
         rollups: rows(&amounts, &ROLLUPS, quarter),
         daily: rows(&amounts, &DAILY, day),
         overview: rows(&amounts, &OVERVIEW, quarter),
+        overview_hourly: rows(&amounts, &OVERVIEW_HOURLY, hour),
         overview_daily: rows(&amounts, &OVERVIEW_DAILY, day),
         key_uses: key_uses(&history.requests),
     };

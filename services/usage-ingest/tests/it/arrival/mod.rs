@@ -29,7 +29,7 @@ use maas_usage_ingest::{
     service::{commit::commit, correct::correct, partitions::drop_expired},
     store::{
         self,
-        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, ROLLUPS},
+        sums::{DAILY, LEDGER, OVERVIEW, OVERVIEW_DAILY, OVERVIEW_HOURLY, ROLLUPS},
     },
 };
 
@@ -37,7 +37,7 @@ use crate::{
     sums::plain_sums,
     world::{Books, Engine, Home, World, closing, now},
 };
-use expected::{day, month, quarter};
+use expected::{day, hour, month, quarter};
 use history::{Batch, History, Piece};
 
 const RETENTION: Duration = Duration::from_secs(40 * 86_400);
@@ -153,6 +153,7 @@ async fn check_against_entries(world: &World, books: &Books) {
     assert_eq!(books.rollups, plain_sums(db, &ROLLUPS, quarter).await);
     assert_eq!(books.daily, plain_sums(db, &DAILY, day).await);
     assert_eq!(books.overview, plain_sums(db, &OVERVIEW, quarter).await);
+    assert_eq!(books.overview_hourly, plain_sums(db, &OVERVIEW_HOURLY, hour).await);
     assert_eq!(books.overview_daily, plain_sums(db, &OVERVIEW_DAILY, day).await);
     assert_eq!(books.ledger, plain_sums(db, &LEDGER, month).await);
 }
@@ -175,6 +176,7 @@ async fn forget_everything(world: &World) {
         "rollups",
         "daily",
         "overview",
+        "overview_hourly",
         "overview_daily",
         "ledger",
         "key_uses",
