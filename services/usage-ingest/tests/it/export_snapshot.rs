@@ -109,7 +109,9 @@ async fn a_client_that_takes_nothing_loses_its_snapshot(engine: Engine) {
     for limits in [ExportLimits { pause: at_once, whole: later }, ExportLimits { pause: later, whole: at_once }] {
         let exports = Exports::new(&world.database, limits);
         let mut abandoned = [entries(&exports).await, entries(&exports).await];
-        let free = || async { exports.begin(user(1), Currency::USD, now()).await.ok() };
+        let begin = || exports.begin(user(1), Currency::USD, now());
+        // Both: with one of them over, the other could still be read to its end.
+        let free = || async { Some((begin().await.ok()?, begin().await.ok()?)) };
         eventually(PATIENCE, free).await;
         let ended = loop {
             match abandoned[0].next().await {

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use maas_testkit::{Belongings, ChildProcess, Signal, eventually, free_port};
-use maas_tests::{DataPlane, PATIENCE};
+use maas_tests::DataPlane;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::interpreter::Interpreter;
+
+/// It loads a great many Python modules first.
+const START_PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Ogx {
     pub url: String,
@@ -43,8 +47,8 @@ impl Ogx {
             answer.is_ok_and(|answer| answer.status == 200).then_some(())
         };
         tokio::select! {
-            () = eventually(PATIENCE, ready) => (),
-            ended = self.process.wait(PATIENCE) => panic!("OGX ended: {ended:?}\n{}", self.process.log()),
+            () = eventually(START_PATIENCE, ready) => (),
+            ended = self.process.wait(START_PATIENCE) => panic!("OGX ended: {ended:?}\n{}", self.process.log()),
         }
     }
 }
