@@ -177,7 +177,7 @@ async fn a_failure_in_the_middle_does_not_look_complete(engine: Engine) {
             let received = bytes_of_a_real_answer(&service, &admin(number), &question(format)).await;
             (!received.starts_with("HTTP/1.1 503")).then_some(received)
         };
-        let received = eventually(PATIENCE, answered).await;
+        let received = maas_testkit::eventually(Duration::from_secs(20), answered).await;
         let beginning: String = received.chars().take(500).collect();
         assert!(received.starts_with("HTTP/1.1 200") && received.contains("m01900"), "{format} began: {beginning}");
         assert!(!received.ends_with(end) && !received.contains("totals"), "{format}: it looks complete");
