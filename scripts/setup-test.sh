@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the tests need beside Rust: servers from the distribution's packages, client libraries in folders of this tree.
+# What the tests need beside Rust: servers from the distribution's packages, client libraries and an identity provider in
+# folders of this tree.
 # Installs only what is missing; without root it names the packages and stops. About a minute and 800 MB the first time;
 # with MAAS_TOOLS_DIR outside the tree several checkouts share the Python part.
 set -euo pipefail
@@ -11,7 +12,6 @@ NODE_PACKAGE=22
 TOOLS=${MAAS_TOOLS_DIR:-$ROOT/.tools}
 LOCAL_NODE=$TOOLS/node
 REQUIREMENTS=$ROOT/tests/sdk/requirements
-NODE_FOLDER=$ROOT/tests/sdk/node
 
 main() {
     need_packages initdb=postgresql psql=postgresql-client nats-server=nats-server nginx=nginx curl=curl python3=python3 cc=build-essential
@@ -21,7 +21,8 @@ main() {
     install_python_packages clients python3
     install_python_packages llama-index python3
     install_ogx
-    install_node_packages
+    install_node_packages "$ROOT/tests/sdk/node"
+    install_node_packages "$ROOT/tests/idp"
 }
 
 # The chaos suite sets clocks of single processes with it (tests/src/clocks.rs).
@@ -88,11 +89,12 @@ find_python() {
     return 1
 }
 
+# install_node_packages FOLDER: what its lock file names, into its node_modules.
 install_node_packages() {
-    same_as_stamp "$NODE_FOLDER/node_modules/.installed" "$NODE_FOLDER/package-lock.json" && return
-    say "installing the Node SDKs into tests/sdk/node/node_modules"
-    (cd "$NODE_FOLDER" && npm ci --silent --no-audit --no-fund </dev/null)
-    cp "$NODE_FOLDER/package-lock.json" "$NODE_FOLDER/node_modules/.installed"
+    same_as_stamp "$1/node_modules/.installed" "$1/package-lock.json" && return
+    say "installing the Node packages of ${1#"$ROOT/"}"
+    (cd "$1" && npm ci --silent --no-audit --no-fund </dev/null)
+    cp "$1/package-lock.json" "$1/node_modules/.installed"
 }
 
 same_as_stamp() { cmp -s "$1" "$2"; }

@@ -4,7 +4,9 @@
 //! write the message in `proto/`, run `make generate`, give it a subject or bucket in [`topic`], and a validation here.
 #![forbid(unsafe_code)]
 
+pub mod audit_entry;
 pub mod delivery;
+pub mod plans;
 pub mod source;
 pub mod topic;
 pub mod validate;
@@ -29,4 +31,10 @@ pub mod state {
 #[allow(clippy::all, missing_docs)]
 pub mod audit {
     include!("generated/maas.audit.v1.rs");
+}
+
+/// Revocations and what the proxies have taken over (`proto/maas/revocation/v1`).
+#[allow(clippy::all, missing_docs)]
+pub mod revocation {
+    include!("generated/maas.revocation.v1.rs");
 }

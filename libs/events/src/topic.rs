@@ -19,8 +19,23 @@ pub const KEY_LOOKUP_SUBJECT: &str = "maas.keys.lookup.v1";
 /// Question and answer: `KeyUsageQuery` → `KeyUsage`, for a key that asks about itself.
 pub const KEY_USAGE_SUBJECT: &str = "maas.usage.key.v1";
 
+/// Broadcast by each proxy: `KeyUses`, when and from where keys were used last.
+pub const KEY_USES_SUBJECT: &str = "maas.keys.uses.v1";
+
 /// Broadcast by each proxy: `UpstreamHealthReport`, how it finds the upstreams.
 pub const UPSTREAM_HEALTH_SUBJECT: &str = "maas.upstreams.health.v1";
+
+/// Broadcast by the owners of keys and people: `Revocations`.
+pub const REVOCATION_SUBJECT: &str = "maas.revocation.v1";
+/// Broadcast by each proxy: `ProxyHeartbeat`.
+pub const PROXIES_SUBJECT: &str = "maas.proxies.v1";
+/// Question and answer: `RevocationQuery` as JSON → `Revocations`, for proxies that have no internal address of the owner.
+pub const AUTH_REVOCATIONS_SUBJECT: &str = "maas.revocation.auth.query.v1";
+/// The same of key-management.
+pub const KEY_REVOCATIONS_SUBJECT: &str = "maas.revocation.keys.query.v1";
+
+/// Broadcast by auth: `CallersChanged`, whom to ask about again.
+pub const CALLERS_CHANGED_SUBJECT: &str = "maas.callers.changed.v1";
 
 /// The subject of a usage partition.
 pub fn usage_subject(partition: u32) -> String {
@@ -33,16 +48,22 @@ pub enum Bucket {
     Keys,
     Users,
     Models,
+    Teams,
+    Plans,
+    Subscriptions,
 }
 
 impl Bucket {
-    pub const ALL: [Self; 3] = [Self::Keys, Self::Users, Self::Models];
+    pub const ALL: [Self; 6] = [Self::Keys, Self::Users, Self::Models, Self::Teams, Self::Plans, Self::Subscriptions];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Users => "users",
             Self::Models => "models",
+            Self::Teams => "teams",
+            Self::Plans => "plans",
+            Self::Subscriptions => "subscriptions",
         }
     }
 
@@ -56,6 +77,9 @@ impl Bucket {
             Self::Keys => "MAAS_STATE_KEYS",
             Self::Users => "MAAS_STATE_USERS",
             Self::Models => "MAAS_STATE_MODELS",
+            Self::Teams => "MAAS_STATE_TEAMS",
+            Self::Plans => "MAAS_STATE_PLANS",
+            Self::Subscriptions => "MAAS_STATE_SUBSCRIPTIONS",
         }
     }
 

@@ -8,6 +8,20 @@ use secrecy::SecretString;
 
 /// The bus; whether its streams are provisioned is another question.
 pub async fn connect_bus(section: &NatsSection, client_name: &str) -> Result<SharedBus, StartError> {
+    connect(config(section, client_name)?).await
+}
+
+/// The bus, also when no server is there yet: it is tried for ever. For those who can work without it meanwhile.
+pub async fn connect_bus_later(section: &NatsSection, client_name: &str) -> Result<SharedBus, StartError> {
+    connect(NatsConfig { connect_later: true, ..config(section, client_name)? }).await
+}
+
+async fn connect(config: NatsConfig) -> Result<SharedBus, StartError> {
+    let bus = NatsBus::connect(config).await.map_err(|error| bus_error(&error))?;
+    Ok(Arc::new(bus))
+}
+
+fn config(section: &NatsSection, client_name: &str) -> Result<NatsConfig, StartError> {
     let auth = match &section.credentials_file {
         Some(path) => {
             let credentials = std::fs::read_to_string(path).map_err(|error| {
@@ -22,15 +36,13 @@ pub async fn connect_bus(section: &NatsSection, client_name: &str) -> Result<Sha
             password: SecretString::from(section.password.expose().to_owned()),
         },
     };
-    let config = NatsConfig {
+    Ok(NatsConfig {
         urls: section.url.split(',').map(|url| url.trim().to_owned()).collect(),
         auth,
         ca_file: section.ca_file.clone(),
         allow_plaintext: section.allow_plaintext,
         ..NatsConfig::new(String::new(), client_name)
-    };
-    let bus = NatsBus::connect(config).await.map_err(|error| bus_error(&error))?;
-    Ok(Arc::new(bus))
+    })
 }
 
 /// What a failure of the bus means for a start.

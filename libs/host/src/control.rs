@@ -11,16 +11,22 @@ use maas_runtime::{
     exit::StartError,
     process::Process,
 };
-use maas_store::{Database, StoreError};
+use maas_store::{Database, StoreError, outbox::Outbox};
 use maas_web::{
-    SharedCallerResolver, WebSettings, explorer, internal::InternalTokens, operations::HttpMetrics,
-    remote_caller::RemoteCallerResolver, server,
+    SharedCallerResolver, WebSettings, explorer,
+    internal::InternalTokens,
+    operations::HttpMetrics,
+    refusals::{RefusalBook, RefusalBooks},
+    remote_caller::RemoteCallerResolver,
+    server,
 };
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::{HostConfig, block_on, bus_error, connect_bus, connect_database, database_error, load, serve_operations};
+use crate::{
+    HostConfig, block_on, bus_error, caller_news, connect_bus, connect_database, database_error, load, serve_operations,
+};
 
 /// How long requests and tasks may take to end once the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -47,6 +53,8 @@ pub trait ControlService: Clone + Send + Sync + 'static {
         process: &Process,
     ) -> impl Future<Output = Result<Self, StartError>>;
     fn configure(&self, services: &mut ServiceConfig<'_>);
+    /// Where records of refused calls go.
+    fn outbox(&self) -> Outbox;
 
     /// The resources of the internal listener; most services have none.
     fn configure_internal(&self, _services: &mut web::ServiceConfig) {}
@@ -108,8 +116,8 @@ async fn serve<S: ControlService>(config: &S::Config) -> Result<(), StartError> 
 
     let process = Process::new().map_err(anyhow::Error::from)?;
     process.lifecycle.on_signal().map_err(anyhow::Error::from)?;
-    let service = S::start(config, database, bus, &process).await?;
-    let shared = SharedData::new(&service, host, &process)?;
+    let service = S::start(config, database, bus.clone(), &process).await?;
+    let shared = SharedData::new(&service, host, bus, &process)?;
 
     serve_operations(&process, operations, || {}).map_err(anyhow::Error::from)?;
     let document = maas_web::openapi::to_text(&S::openapi()).map_err(anyhow::Error::from)?;
@@ -144,10 +152,16 @@ struct SharedData {
     resolver: web::Data<SharedCallerResolver>,
     metrics: web::Data<HttpMetrics>,
     tokens: web::Data<InternalTokens>,
+    refusals: web::Data<RefusalBooks>,
 }
 
 impl SharedData {
-    fn new<S: ControlService>(service: &S, host: &HostConfig, process: &Process) -> Result<Self, StartError> {
+    fn new<S: ControlService>(
+        service: &S,
+        host: &HostConfig,
+        bus: SharedBus,
+        process: &Process,
+    ) -> Result<Self, StartError> {
         let secret = |text: &str| SecretString::from(text.to_owned());
         let mut tokens = vec![secret(host.internal.token.expose())];
         if host.internal.second_token.is_set() {
@@ -155,7 +169,7 @@ impl SharedData {
         }
         let resolver = match service.resolver() {
             Some(resolver) => resolver,
-            None => remote_resolver(host)?,
+            None => remote_resolver(host, bus, process)?,
         };
         let settings = WebSettings {
             public_origin: host.http.public_url(),
@@ -167,6 +181,7 @@ impl SharedData {
             resolver: web::Data::new(resolver),
             metrics: web::Data::new(HttpMetrics::register(&process.metrics).map_err(anyhow::Error::from)?),
             tokens: web::Data::new(InternalTokens(tokens)),
+            refusals: web::Data::new(RefusalBooks::of(refusal_book(S::NAME, service.outbox(), process))),
         })
     }
 
@@ -175,11 +190,20 @@ impl SharedData {
             .app_data(self.settings.clone())
             .app_data(self.resolver.clone())
             .app_data(self.metrics.clone())
-            .app_data(self.tokens.clone());
+            .app_data(self.tokens.clone())
+            .app_data(self.refusals.clone());
     }
 }
 
-fn remote_resolver(host: &HostConfig) -> Result<SharedCallerResolver, StartError> {
+fn refusal_book(service: &'static str, outbox: Outbox, process: &Process) -> RefusalBook {
+    RefusalBook::start(service, process, move |deliveries, now| {
+        let outbox = outbox.clone();
+        async move { outbox.tell(deliveries, now).await }
+    })
+}
+
+/// Asks auth, remembers its answers for a moment, and hears of changes.
+fn remote_resolver(host: &HostConfig, bus: SharedBus, process: &Process) -> Result<SharedCallerResolver, StartError> {
     if host.services.auth_internal_url.is_empty() {
         let hint = "set services.auth_internal_url to auth's internal listener";
         return Err(StartError::unavailable("callers cannot be resolved", "auth's address is not set", hint));
@@ -188,5 +212,8 @@ fn remote_resolver(host: &HostConfig) -> Result<SharedCallerResolver, StartError
     let options = ControlOptions { guard: AddressGuard::with_loopback(), ..ControlOptions::default() };
     let client = control_client(&options).map_err(anyhow::Error::from)?;
     let token = SecretString::from(host.internal.token.expose().to_owned());
-    Ok(Arc::new(RemoteCallerResolver::new(client, &host.services.auth_internal_url, token)))
+    let resolver = Arc::new(RemoteCallerResolver::new(client, &host.services.auth_internal_url, token));
+    let stop = process.lifecycle.soft_stop().clone();
+    process.lifecycle.spawn("news of callers", caller_news::hear(resolver.clone(), bus, stop));
+    Ok(resolver)
 }

@@ -4,6 +4,8 @@
 //! standalone process the services are composed differently, see the `maas` binary; nothing of this crate is in them.
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "control")]
+mod caller_news;
 mod connect;
 #[cfg(feature = "control")]
 mod control;
@@ -15,7 +17,7 @@ mod macros;
 mod operations;
 mod private_file;
 
-pub use connect::{bus_error, connect_bus};
+pub use connect::{bus_error, connect_bus, connect_bus_later};
 #[cfg(feature = "control")]
 pub use control::{ControlConfig, ControlService, run_control_service};
 #[cfg(feature = "control")]

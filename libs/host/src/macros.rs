@@ -89,6 +89,10 @@ macro_rules! control_service {
                 self.0.configure(services);
             }
 
+            fn outbox(&self) -> ::maas_store::outbox::Outbox {
+                self.0.outbox()
+            }
+
             $($also)*
         }
     };

@@ -21,29 +21,31 @@ pub struct RandomError(#[source] getrandom::Error);
 
 impl PlainKey {
     pub fn generate() -> Result<Self, RandomError> {
-        let mut failure = None;
-        let key = Self::generate_with(&mut |bytes| match getrandom::fill(bytes) {
-            Ok(()) => true,
-            Err(error) => {
-                failure = Some(error);
-                false
-            }
-        });
-        key.ok_or_else(|| RandomError(failure.unwrap_or(getrandom::Error::UNEXPECTED)))
+        from_system(|random| Self::generate_with(random))
+    }
+
+    /// A new secret for a key that exists: what is printed in lists stays the same.
+    pub fn generate_for(public_id: PublicId) -> Result<Self, RandomError> {
+        from_system(|random| Self::with_public_id(public_id, random))
     }
 
     /// Makes a key of the bytes that `random` fills in; `None` once that says `false`. It is asked again for bytes that
     /// would bias the result, so a source that never gives one below 248 never ends.
     pub fn generate_with(random: &mut dyn FnMut(&mut [u8]) -> bool) -> Option<Self> {
+        let mut public_id = [0; PublicId::LENGTH];
+        fill_with_characters(&mut public_id, random)?;
+        Self::with_public_id(PublicId::from_bytes(public_id).ok()?, random)
+    }
+
+    fn with_public_id(public_id: PublicId, random: &mut dyn FnMut(&mut [u8]) -> bool) -> Option<Self> {
         let mut text = Zeroizing::new([0; KEY_LENGTH]);
         text[..PUBLIC_ID_START].copy_from_slice(PREFIX.as_bytes());
+        text[PUBLIC_ID_START..SEPARATOR_AT].copy_from_slice(public_id.as_bytes());
         text[SEPARATOR_AT] = b'_';
-        fill_with_characters(&mut text[PUBLIC_ID_START..SEPARATOR_AT], random)?;
         fill_with_characters(&mut text[SECRET_START..CHECKSUM_START], random)?;
         let checksum = checksum(&text[..CHECKSUM_START]);
         text[CHECKSUM_START..].copy_from_slice(&checksum);
-        let public_id = text[PUBLIC_ID_START..SEPARATOR_AT].try_into().ok()?;
-        Some(Self { public_id: PublicId::from_bytes(public_id).ok()?, text })
+        Some(Self { public_id, text })
     }
 
     pub fn public_id(&self) -> PublicId {
@@ -61,6 +63,21 @@ impl fmt::Debug for PlainKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PlainKey({})", self.public_id)
     }
+}
+
+/// What `make` makes of the system's random bytes.
+fn from_system(
+    make: impl FnOnce(&mut dyn FnMut(&mut [u8]) -> bool) -> Option<PlainKey>,
+) -> Result<PlainKey, RandomError> {
+    let mut failure = None;
+    let key = make(&mut |bytes| match getrandom::fill(bytes) {
+        Ok(()) => true,
+        Err(error) => {
+            failure = Some(error);
+            false
+        }
+    });
+    key.ok_or_else(|| RandomError(failure.unwrap_or(getrandom::Error::UNEXPECTED)))
 }
 
 fn fill_with_characters(target: &mut [u8], random: &mut dyn FnMut(&mut [u8]) -> bool) -> Option<()> {
@@ -118,6 +135,15 @@ mod tests {
     #[test]
     fn two_keys_differ() {
         assert_ne!(PlainKey::generate().unwrap().expose(), PlainKey::generate().unwrap().expose());
+    }
+
+    #[test]
+    fn a_rotated_key_keeps_its_public_id_and_nothing_else() {
+        let key = PlainKey::generate().unwrap();
+        let rotated = PlainKey::generate_for(key.public_id()).unwrap();
+        assert_eq!(rotated.public_id(), key.public_id());
+        assert_eq!(ParsedKey::parse(rotated.expose().as_bytes()).unwrap().public_id(), key.public_id());
+        assert_ne!(rotated.expose()[SECRET_START..CHECKSUM_START], key.expose()[SECRET_START..CHECKSUM_START]);
     }
 
     proptest! {

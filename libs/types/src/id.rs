@@ -99,11 +99,14 @@ ids! {
     UserId = "usr_";
     TeamId = "team_";
     OrganisationId = "org_";
+    GroupMappingId = "gmp_";
     /// A browser session, as the owner sees it in lists; not the secret of its cookie.
     SessionId = "ses_";
     /// An access token (`jti`).
     TokenId = "tok_";
     KeyId = "key_";
+    SubscriptionId = "sub_";
+    PlanId = "pln_";
     ModelId = "mdl_";
     UpstreamId = "ups_";
     /// One version of one model's price; versions are never edited.

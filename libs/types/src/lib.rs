@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cidr;
+pub mod csv;
 pub mod id;
 pub mod input;
 pub mod money;
@@ -15,6 +16,7 @@ pub mod request;
 pub mod role;
 pub mod time;
 pub mod tokens;
+pub mod utc_day;
 
 pub use cidr::{Cidr, CidrError};
 pub use id::*;
@@ -23,6 +25,7 @@ pub use page::{Cursor, CursorError, PageLimit};
 pub use path::OWN_PATH_SEGMENTS;
 pub use pricing::{PriceOverflow, PriceRates};
 pub use request::{Operation, Outcome};
-pub use role::Role;
+pub use role::{Role, TeamRole};
 pub use time::{Clock, FixedClock, SystemClock, Timestamp};
 pub use tokens::{TokenCounts, UsageQuality};
+pub use utc_day::{UtcDay, UtcDayError};

@@ -1,4 +1,4 @@
-//! The platform roles. What each may do is declared per operation where the permissions live.
+//! The platform's roles, and those within a team. What each may do is declared per operation where the permissions live.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,5 +26,36 @@ impl Role {
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+}
+
+/// From most to least: an owner decides about members and access, a member's keys may belong to the team, a viewer sees
+/// what the team used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TeamRole {
+    Owner,
+    Member,
+    Viewer,
+}
+
+impl TeamRole {
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Member, Self::Viewer];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// Whether this person's keys may belong to the team.
+    pub const fn may_use(self) -> bool {
+        matches!(self, Self::Owner | Self::Member)
     }
 }

@@ -107,6 +107,12 @@ impl utoipa::ToSchema for Timestamp {}
 /// Where the current time comes from. Injected, so that tests decide what time it is.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
+
+    /// Milliseconds on a clock that nobody sets and that a sleeping machine does not stop; where it begins means nothing.
+    /// For how long something has been so, where the time of day may be put forward or back.
+    fn steady_ms(&self) -> i64 {
+        self.now().unix_ms()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -117,6 +123,11 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn steady_ms(&self) -> i64 {
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        since_boot.tv_sec.saturating_mul(1_000).saturating_add(since_boot.tv_nsec / 1_000_000)
     }
 }
 

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, http::Method, web};
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use maas_types::{Role, SessionId, TeamId, TokenId, UserId};
+use maas_types::{Role, SessionId, TeamId, TeamRole, TokenId, UserId};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::problem::{Problem, ProblemCode};
+use crate::{
+    problem::{Problem, ProblemCode},
+    refusals::KnownCaller,
+};
 
 /// The longest session id or token that is looked at.
 const MAX_CREDENTIAL_BYTES: usize = 4_096;
@@ -27,17 +30,37 @@ pub struct Caller {
     pub via: Via,
     /// The one-time password is still in use: nothing but changing it is allowed.
     pub must_change_password: bool,
-    /// The teams that the caller owns, in no order; what these used is theirs to see. An answer of auth without the
-    /// field names none.
+    /// The teams that the caller belongs to, in no order. An answer of auth without the field names none.
     #[serde(default)]
-    pub owned_teams: Vec<TeamId>,
+    pub teams: Vec<TeamMembership>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamMembership {
+    pub team_id: TeamId,
+    pub role: TeamRole,
+}
+
+impl Caller {
+    pub fn team_role(&self, team: TeamId) -> Option<TeamRole> {
+        self.teams.iter().find(|membership| membership.team_id == team).map(|membership| membership.role)
+    }
+
+    /// The teams that the caller owns: what these used is theirs to see, and their members theirs to choose.
+    pub fn owned_teams(&self) -> Vec<TeamId> {
+        let owned = self.teams.iter().filter(|membership| membership.role == TeamRole::Owner);
+        owned.map(|membership| membership.team_id).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Via {
     Session(SessionId),
+    /// A token for the control plane.
     Token(TokenId),
+    /// A token that calls models and sees which there are, and opens nothing else.
+    InferenceToken(TokenId),
 }
 
 /// What a request presented; not checked yet.
@@ -45,7 +68,7 @@ pub enum Via {
 pub enum Credential {
     /// The value of the session cookie.
     Session(SecretString),
-    /// A bearer token that should be one of our access tokens with audience `control`.
+    /// A bearer token that should be one of our access tokens.
     Token(SecretString),
 }
 
@@ -95,18 +118,44 @@ pub fn csrf_token(session: &SecretString) -> String {
 
 /// The caller of this request, or the problem that says why there is none.
 pub async fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+    let caller = authenticate_for_inference(request).await?;
+    match caller.via {
+        Via::Session(_) | Via::Token(_) => Ok(caller),
+        Via::InferenceToken(_) => {
+            let detail = "this token calls models; it cannot manage anything";
+            Err(Problem::with_detail(ProblemCode::PermissionDenied, detail))
+        }
+    }
+}
+
+/// The same where those may ask, too, who came with a token that calls models.
+pub async fn authenticate_for_inference(request: &HttpRequest) -> Result<Caller, Problem> {
     let settings = request.app_data::<web::Data<WebSettings>>().ok_or_else(|| Problem::internal("no web settings"))?;
     let resolver =
         request.app_data::<web::Data<SharedCallerResolver>>().ok_or_else(|| Problem::internal("no caller resolver"))?;
     let credential = credential(request, settings)?.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))?;
-    if let Credential::Session(session) = &credential {
-        check_same_site(request, settings, session)?;
+    if let Credential::Session(session) = &credential
+        && let Err(refused) = check_same_site(request, settings, session)
+    {
+        // Whom somebody tried to act for is worth a record; the refusal does not wait for more than that.
+        if let Ok(Some(caller)) = resolver.resolve(&credential).await {
+            KnownCaller::leave(request, &caller);
+        }
+        return Err(refused);
     }
     let resolved = resolver.resolve(&credential).await.map_err(|error| {
         let problem = Problem { cause: Some(Box::new(error)), ..Problem::new(ProblemCode::IdentityUnavailable) };
         problem.retry_after(2)
     })?;
-    resolved.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))
+    let caller = resolved.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))?;
+    KnownCaller::leave(request, &caller);
+    Ok(caller)
+}
+
+/// What a request presents as an API key, whatever it is.
+pub(crate) fn presented_key(request: &HttpRequest) -> Option<&str> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    text("x-api-key").or_else(|| text("authorization")?.split_once(' ').map(|(_, token)| token.trim()))
 }
 
 /// The first credential present decides: the header, then the cookie.

@@ -7,8 +7,9 @@
 use actix_web::{HttpMessage as _, HttpRequest};
 use tokio_util::sync::CancellationToken;
 
+/// Left by an extractor that decides who may ask.
 #[derive(Clone)]
-pub(crate) struct Gate(CancellationToken);
+pub struct Gate(CancellationToken);
 
 impl Gate {
     /// Leaves a closed gate with the request.
@@ -19,15 +20,16 @@ impl Gate {
     }
 
     /// The gate that an earlier extractor left, if there is one.
-    pub fn of(request: &HttpRequest) -> Option<Self> {
+    pub(crate) fn of(request: &HttpRequest) -> Option<Self> {
         request.extensions().get::<Self>().cloned()
     }
 
+    /// Input may be judged now.
     pub fn open(&self) {
         self.0.cancel();
     }
 
-    pub async fn passed(gate: Option<Self>) {
+    pub(crate) async fn passed(gate: Option<Self>) {
         if let Some(Self(opened)) = gate {
             opened.cancelled().await;
         }

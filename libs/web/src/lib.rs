@@ -6,14 +6,18 @@
 //! the table in [`permission`]; to add an error code, one to the table in [`problem`] and to `docs/errors.md`.
 #![forbid(unsafe_code)]
 
+pub mod attempts;
 pub mod body;
 pub mod caller;
+pub mod client_address;
 pub mod edge;
 pub mod etag;
 pub mod explorer;
+pub mod export;
 mod gate;
 pub mod internal;
 pub mod middleware;
+pub mod openai_error;
 pub mod openapi;
 pub mod operations;
 mod optional_body;
@@ -22,13 +26,17 @@ pub mod permission;
 pub mod problem;
 pub mod query;
 mod query_values;
+pub mod refusals;
 pub mod remote_caller;
 pub mod server;
 
 pub use body::JsonBody;
-pub use caller::{Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings};
+pub use caller::{
+    Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, TeamMembership, Via, WebSettings,
+};
+pub use gate::Gate;
 pub use optional_body::OptionalBody;
-pub use path::PathParam;
-pub use permission::{AccessScope, Permission, Require};
+pub use path::{PathPair, PathParam};
+pub use permission::{AccessScope, ForInference, Permission, Require};
 pub use problem::{FieldFault, Problem, ProblemCode};
 pub use query::{PageQuery, QueryParams, page_of};

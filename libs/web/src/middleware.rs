@@ -5,7 +5,6 @@
 
 use std::{
     future::{Ready, ready},
-    net::{IpAddr, SocketAddr},
     time::Instant,
 };
 
@@ -17,12 +16,16 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use maas_types::{Cidr, Clock as _, RequestId, SystemClock};
+use maas_events::audit_entry::{Actor, ActorKind};
+use maas_types::{Clock as _, RequestId, SystemClock};
 
 use crate::{
-    caller::WebSettings,
+    caller::{Caller, WebSettings},
+    client_address::client_address,
+    openai_error,
     operations::HttpMetrics,
     problem::{self, Problem, ProblemCode},
+    refusals,
 };
 
 const CONTROL_PREFIXES: [&str; 4] = ["/api/", "/maas-api/", "/.well-known/", "/docs"];
@@ -32,6 +35,17 @@ const CONTROL_PREFIXES: [&str; 4] = ["/api/", "/maas-api/", "/.well-known/", "/d
 pub struct RequestContext {
     pub request_id: String,
     pub client_address: String,
+}
+
+impl RequestContext {
+    /// Who acts, for the audit record of what the caller does with this request.
+    pub fn actor(self, caller: &Caller) -> Actor {
+        Actor {
+            kind: ActorKind::User { id: caller.user_id, name: caller.user_name.clone() },
+            request_id: self.request_id,
+            address: self.client_address,
+        }
+    }
 }
 
 impl FromRequest for RequestContext {
@@ -54,10 +68,11 @@ pub async fn control_plane<B: MessageBody + 'static>(
     if !CONTROL_PREFIXES.iter().any(|prefix| path.starts_with(prefix)) {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
+    let render: Render = if path.starts_with(openai_error::PREFIX) { openai_error::render } else { problem::render };
     let started = Instant::now();
     let context = RequestContext {
         request_id: request_id(request.headers().get("x-request-id")),
-        client_address: client_address(&request),
+        client_address: shown_address(&request),
     };
     request.extensions_mut().insert(context.clone());
     let metrics = request.app_data::<web::Data<HttpMetrics>>().cloned();
@@ -65,7 +80,9 @@ pub async fn control_plane<B: MessageBody + 'static>(
 
     // What extractors and handlers refuse comes as a response that remembers its error. The request must not be kept
     // here: the router needs it for itself and panics when there is a second handle.
-    let mut response = finish(next.call(request).await?, &context);
+    let response = next.call(request).await?;
+    refusals::note(&response, &context);
+    let mut response = finish(response, &context, render);
     add_headers(&mut response, &context);
     drop(active);
     if let Some(metrics) = metrics {
@@ -75,6 +92,9 @@ pub async fn control_plane<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// In which shape errors are told.
+type Render = fn(&Problem, String) -> HttpResponse;
+
 /// Left with the answer by whatever answers paths that no resource took: a service's default, or the data plane of a
 /// standalone process. Under our prefixes it is a 404 or 405 of ours, whatever it said.
 #[derive(Debug, Clone, Copy)]
@@ -83,14 +103,15 @@ pub struct Unrouted;
 fn finish<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     context: &RequestContext,
+    render: Render,
 ) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let rendered = if response.response().extensions().get::<Unrouted>().is_some() {
         // A resource has the path but not the method.
         let is_known_path = response.request().match_pattern().is_some();
         let code = if is_known_path { ProblemCode::MethodNotAllowed } else { ProblemCode::NotFound };
-        Some(problem::render(&Problem::new(code), context.request_id.clone()))
+        Some(render(&Problem::new(code), context.request_id.clone()))
     } else {
-        response.response().error().map(|error| render_error(error, context))
+        response.response().error().map(|error| render_error(error, context, render))
     };
     match rendered {
         Some(rendered) => response.into_response(rendered).map_into_right_body(),
@@ -98,7 +119,7 @@ fn finish<B: MessageBody + 'static>(
     }
 }
 
-fn render_error(error: &Error, context: &RequestContext) -> HttpResponse {
+fn render_error(error: &Error, context: &RequestContext, render: Render) -> HttpResponse {
     let foreign;
     let problem = match error.as_error::<Problem>() {
         Some(problem) => problem,
@@ -110,7 +131,7 @@ fn render_error(error: &Error, context: &RequestContext) -> HttpResponse {
     if problem.code.status() >= 500 {
         tracing::error!(request.id = %context.request_id, error = %problem.chain(), "a request failed");
     }
-    problem::render(problem, context.request_id.clone())
+    render(problem, context.request_id.clone())
 }
 
 /// An error that actix made before any of our code ran.
@@ -148,61 +169,16 @@ pub fn request_id(sent: Option<&HeaderValue>) -> String {
     sent.map_or_else(|| RequestId::new_at(SystemClock.now()).to_string(), str::to_owned)
 }
 
-/// The last hop that is not a trusted proxy of ours.
-fn client_address(request: &ServiceRequest) -> String {
-    let peer = request.peer_addr().map(|address| address.ip());
+/// For audit records and logs.
+fn shown_address(request: &ServiceRequest) -> String {
     let trusted = request.app_data::<web::Data<WebSettings>>().map(|settings| settings.trusted_proxies.as_slice());
-    let forwarded = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-    let hops: Vec<Option<IpAddr>> = forwarded.flat_map(|value| value.split(',')).map(hop_address).collect();
-    last_untrusted(peer, &hops, trusted.unwrap_or_default()).map_or_else(|| "unknown".to_owned(), |ip| ip.to_string())
-}
-
-/// The address of a hop; some proxies write its port, too.
-fn hop_address(hop: &str) -> Option<IpAddr> {
-    let hop = hop.trim();
-    hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
-}
-
-/// A hop that cannot be read ends the search: what stands before it may be the client's own invention.
-fn last_untrusted(peer: Option<IpAddr>, hops: &[Option<IpAddr>], trusted: &[Cidr]) -> Option<IpAddr> {
-    // A listener for both families shows IPv4 peers as mapped addresses.
-    let mut address = peer?.to_canonical();
-    for hop in hops.iter().rev() {
-        if !trusted.iter().any(|network| network.contains(address)) {
-            break;
-        }
-        let Some(hop) = hop else { break };
-        address = hop.to_canonical();
-    }
-    Some(address)
+    let address = client_address(request.peer_addr(), request.headers(), trusted.unwrap_or_default());
+    address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const fn ip(last: u8) -> IpAddr {
-        IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, last))
-    }
-
-    #[test]
-    fn only_trusted_proxies_may_say_who_the_client_is() {
-        let trusted: Vec<Cidr> = "10.0.0.1/32".parse().into_iter().collect();
-        let hops = |text: &str| text.split(',').map(hop_address).collect::<Vec<_>>();
-        assert_eq!(last_untrusted(Some(ip(9)), &hops("10.0.0.7"), &trusted), Some(ip(9)));
-        assert_eq!(last_untrusted(Some(ip(1)), &hops("10.0.0.6, 10.0.0.7"), &trusted), Some(ip(7)));
-        assert_eq!(last_untrusted(Some(ip(1)), &hops("10.0.0.6, 10.0.0.7:4711"), &trusted), Some(ip(7)));
-        assert_eq!(last_untrusted(Some(ip(1)), &[], &trusted), Some(ip(1)));
-        let mapped = "::ffff:10.0.0.1".parse().ok();
-        assert_eq!(last_untrusted(mapped, &hops("10.0.0.7"), &trusted), Some(ip(7)));
-    }
-
-    #[test]
-    fn what_stands_before_an_unreadable_hop_is_not_believed() {
-        let trusted: Vec<Cidr> = "10.0.0.1/32".parse().into_iter().collect();
-        let hops: Vec<_> = "192.0.2.1, unknown".split(',').map(hop_address).collect();
-        assert_eq!(last_untrusted(Some(ip(1)), &hops, &trusted), Some(ip(1)));
-    }
 
     #[test]
     fn a_hostile_request_id_is_replaced() {

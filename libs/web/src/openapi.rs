@@ -11,7 +11,10 @@ use utoipa::{
 };
 use utoipa_actix_web::{AppExt as _, service_config::ServiceConfig};
 
-use crate::problem::{FieldFault, ProblemBody};
+use crate::{
+    openai_error::{self, OpenAiError, OpenAiErrorBody},
+    problem::{FieldFault, ProblemBody},
+};
 
 /// The scheme names used in documents and attributes.
 pub const BEARER: &str = "access_token";
@@ -38,9 +41,10 @@ pub fn document(service: &str, configure: impl FnOnce(&mut ServiceConfig)) -> Op
         .license(Some(utoipa::openapi::LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     add_components(&mut document);
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
+        let refusal = if path.starts_with(openai_error::PREFIX) { compatibility_error } else { problem };
         for operation in operations_mut(item) {
-            complete(operation);
+            complete(operation, refusal);
         }
     }
     document
@@ -78,6 +82,8 @@ fn add_components(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
     components.schemas.insert(FieldFault::name().into_owned(), FieldFault::schema());
+    components.schemas.insert(OpenAiErrorBody::name().into_owned(), OpenAiErrorBody::schema());
+    components.schemas.insert(OpenAiError::name().into_owned(), OpenAiError::schema());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
     components.add_security_scheme(BEARER, SecurityScheme::Http(bearer));
     let cookie = ApiKey::Cookie(ApiKeyValue::with_description(
@@ -91,8 +97,11 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
 }
 
+/// How an error with this description is answered.
+type Refusal = fn(&str) -> utoipa::openapi::Response;
+
 /// Security where the attributes say nothing, and the errors that every operation may answer.
-fn complete(operation: &mut Operation) {
+fn complete(operation: &mut Operation, refusal: Refusal) {
     let data_plane = operation.security.as_ref().is_some_and(|security| {
         security.iter().any(|requirement| serde_json::to_string(requirement).is_ok_and(|text| text.contains(API_KEY)))
     });
@@ -108,21 +117,30 @@ fn complete(operation: &mut Operation) {
     let common = COMMON_PROBLEMS.into_iter().filter(|(status, _)| !is_public || !matches!(*status, "401" | "403"));
     let body_problems = operation.request_body.is_some().then_some(BODY_PROBLEMS);
     for (status, description) in common.chain(body_problems.into_iter().flatten()) {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(refusal(description)));
     }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         // An error that an attribute names without a body has the one body that errors have.
         if (status.starts_with('4') || status.starts_with('5')) && response.content.is_empty() {
-            *response = problem(&response.description);
+            *response = refusal(&response.description);
         }
     }
 }
 
 fn problem(description: &str) -> utoipa::openapi::Response {
-    let schema = RefOr::Ref(Ref::from_schema_name(ProblemBody::name()));
+    error_response(description, "application/problem+json", &ProblemBody::name())
+}
+
+/// Under `/maas-api`.
+fn compatibility_error(description: &str) -> utoipa::openapi::Response {
+    error_response(description, "application/json", &OpenAiErrorBody::name())
+}
+
+fn error_response(description: &str, media_type: &str, schema: &str) -> utoipa::openapi::Response {
+    let schema = RefOr::Ref(Ref::from_schema_name(schema));
     let content = ContentBuilder::new().schema(Some(schema)).build();
-    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
+    ResponseBuilder::new().description(description).content(media_type, content).build()
 }
 
 /// The text that is committed and served: pretty JSON with a final newline.

@@ -68,7 +68,7 @@ impl Drop for ActiveRequest {
 }
 
 /// Methods that strangers invent must not become label values.
-fn method_text(method: &Method) -> &'static str {
+pub(crate) fn method_text(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

@@ -9,6 +9,7 @@ use crate::{
     caller::{self, Caller},
     gate::Gate,
     problem::{Problem, ProblemCode},
+    refusals::KnownCaller,
 };
 
 /// Whose things an operation may touch.
@@ -47,11 +48,15 @@ pub enum Grant {
 /// A declared permission; the types in this module are the only ones.
 pub trait Permission: 'static {
     const NAME: &'static str;
+    /// Whether a change of something that is not there, or that the caller may not know of, is noted as a refusal.
+    const NOTES_MISSING: bool;
     fn grant(role: Role) -> Grant;
 }
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $text:literal: user $user:ident, readonly $readonly:ident, admin $admin:ident;)*) => {
+    (@noted) => { false };
+    (@noted misses_noted) => { true };
+    ($($(#[$doc:meta])* $name:ident = $text:literal: user $user:ident, readonly $readonly:ident, admin $admin:ident$(, $noted:ident)?;)*) => {
         $(
             $(#[$doc])*
             #[derive(Debug)]
@@ -59,6 +64,7 @@ macro_rules! permissions {
 
             impl Permission for $name {
                 const NAME: &'static str = $text;
+                const NOTES_MISSING: bool = permissions!(@noted $($noted)?);
 
                 fn grant(role: Role) -> Grant {
                     match role {
@@ -79,14 +85,28 @@ macro_rules! permissions {
 
 permissions! {
     ReadOwnProfile = "profile.read": user Own, readonly Own, admin Own;
-    ManageOwnSessions = "sessions.manage": user Own, readonly Own, admin Own;
+    ManageOwnSessions = "sessions.manage": user Own, readonly Own, admin Own, misses_noted;
     CreateToken = "tokens.create": user Own, readonly Own, admin Own;
     ReadUsers = "users.read": user Denied, readonly All, admin All;
     ManageUsers = "users.manage": user Denied, readonly Denied, admin All;
+    ReadServiceAccounts = "service-accounts.read": user Own, readonly All, admin All;
+    ManageServiceAccounts = "service-accounts.manage": user Own, readonly Own, admin All, misses_noted;
+    ReadTeams = "teams.read": user Own, readonly All, admin All;
+    ManageTeams = "teams.manage": user Own, readonly Own, admin All, misses_noted;
+    ReadOrganisations = "organisations.read": user Denied, readonly All, admin All;
+    ManageOrganisations = "organisations.manage": user Denied, readonly Denied, admin All;
+    ReadGroupMappings = "group-mappings.read": user Denied, readonly All, admin All;
+    ManageGroupMappings = "group-mappings.manage": user Denied, readonly Denied, admin All;
+    ManageSigningKeys = "signing-keys.manage": user Denied, readonly Denied, admin All;
     ReadAudit = "audit.read": user Denied, readonly All, admin All;
     ReadKeys = "keys.read": user Own, readonly All, admin All;
     CreateKey = "keys.create": user Own, readonly Own, admin All;
-    ManageKeys = "keys.manage": user Own, readonly Own, admin All;
+    ManageKeys = "keys.manage": user Own, readonly Own, admin All, misses_noted;
+    ReadSubscriptions = "subscriptions.read": user Own, readonly All, admin All;
+    RequestSubscription = "subscriptions.request": user Own, readonly Own, admin All, misses_noted;
+    DecideSubscriptions = "subscriptions.decide": user Denied, readonly Denied, admin All;
+    ReadPlans = "plans.read": user Denied, readonly All, admin All;
+    ManagePlans = "plans.manage": user Denied, readonly Denied, admin All;
     ReadModels = "models.read": user Own, readonly All, admin All;
     ReadModelAdministration = "models.administration.read": user Denied, readonly All, admin All;
     ManageModels = "models.manage": user Denied, readonly Denied, admin All;
@@ -104,6 +124,13 @@ pub struct Require<P: Permission> {
 }
 
 impl<P: Permission> Require<P> {
+    fn admit(caller: Caller) -> Result<Self, Problem> {
+        if caller.must_change_password {
+            return Err(Problem::new(ProblemCode::PasswordChangeRequired));
+        }
+        Self::of(caller)
+    }
+
     fn of(caller: Caller) -> Result<Self, Problem> {
         let scope = match P::grant(caller.role) {
             Grant::Denied => {
@@ -126,14 +153,40 @@ impl<P: Permission> FromRequest for Require<P> {
         let gate = Gate::close(&request);
         Box::pin(async move {
             let caller = caller::authenticate(&request).await?;
-            if caller.must_change_password {
-                return Err(Problem::new(ProblemCode::PasswordChangeRequired));
-            }
-            let allowed = Self::of(caller)?;
+            needs::<P>(&request, &caller);
+            let allowed = Self::admit(caller)?;
             gate.open();
             Ok(allowed)
         })
     }
+}
+
+/// The same where callers of models may ask with the token that they call with.
+#[derive(Debug)]
+pub struct ForInference<P: Permission>(pub Require<P>);
+
+impl<P: Permission> FromRequest for ForInference<P> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let gate = Gate::close(&request);
+        Box::pin(async move {
+            let caller = caller::authenticate_for_inference(&request).await?;
+            needs::<P>(&request, &caller);
+            let allowed = Require::admit(caller)?;
+            gate.open();
+            Ok(Self(allowed))
+        })
+    }
+}
+
+/// Leaves word of the permission, so that a refusal can say what was missing. Who may touch everything tries nothing by
+/// naming what is not there.
+fn needs<P: Permission>(request: &HttpRequest, caller: &Caller) {
+    let notes_missing = P::NOTES_MISSING && P::grant(caller.role) == Grant::Own;
+    KnownCaller::needs(request, P::NAME, notes_missing);
 }
 
 #[cfg(test)]

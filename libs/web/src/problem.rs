@@ -1,6 +1,6 @@
 //! Errors of the control plane as RFC 9457 `application/problem+json`: the one place that turns errors into answers.
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, http::StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -151,6 +151,16 @@ impl Problem {
         }
     }
 
+    /// What is said besides the body.
+    pub(crate) fn add_headers(&self, response: &mut HttpResponseBuilder) {
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header(("retry-after", seconds.to_string()));
+        }
+        if self.code.status() == 401 {
+            response.insert_header(("www-authenticate", "Bearer"));
+        }
+    }
+
     /// The error with its causes on one line, for the log.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
@@ -178,12 +188,7 @@ impl ResponseError for Problem {
 /// The complete answer.
 pub fn render(problem: &Problem, request_id: String) -> HttpResponse {
     let mut response = HttpResponse::build(problem.status_code());
-    if let Some(seconds) = problem.retry_after_seconds {
-        response.insert_header(("retry-after", seconds.to_string()));
-    }
-    if problem.code.status() == 401 {
-        response.insert_header(("www-authenticate", "Bearer"));
-    }
+    problem.add_headers(&mut response);
     response.content_type("application/problem+json").json(problem.body(request_id))
 }
 

@@ -4,17 +4,21 @@ use bytes::Bytes;
 use maas_events::{
     Bucket, Delivery,
     audit::AuditRecord,
-    state::{UserState, UserStatus as WireStatus},
+    state::{RevokedToken as WireRevokedToken, TeamMembership, TeamState, UserState, UserStatus as WireStatus},
     topic::AUDIT_SUBJECT,
     validate::{InvalidEvent, optional_uuid, required_uuid},
 };
-use maas_types::{AuditId, Timestamp};
+use maas_types::{AuditId, TeamId, TeamRole, Timestamp};
 use prost::Message as _;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::domain::{
     audit::{ActorKind, AuditEntry, AuditOutcome},
-    user::{User, UserStatus},
+    revoked_token::RevokedToken,
+    team::Team,
+    user::User,
+    user_facts::UserFacts,
 };
 
 /// Names and addresses of an audit record.
@@ -37,30 +41,73 @@ pub fn user_key(user: &User) -> String {
     user.id.uuid().simple().to_string()
 }
 
-/// The user as the data plane needs to know them.
-pub fn state_of(user: &User) -> UserState {
-    let status = match user.status {
-        UserStatus::Active => WireStatus::Active,
-        UserStatus::Disabled => WireStatus::Disabled,
+/// The user as the data plane needs to know them. Who was invited and has not come is no one yet.
+pub fn state_of(facts: &UserFacts) -> UserState {
+    let user = &facts.user;
+    let status = if user.is_active() { WireStatus::Active } else { WireStatus::Disabled };
+    let membership = |(team, role): (TeamId, TeamRole)| TeamMembership {
+        team_id: id_bytes(team.uuid()),
+        role: role.as_str().to_owned(),
     };
     UserState {
-        id: Bytes::copy_from_slice(user.id.uuid().as_bytes()),
+        id: id_bytes(user.id.uuid()),
         version: user.version,
-        deleted: false,
+        deleted: user.is_deleted(),
         status: status.into(),
         role: user.role.as_str().to_owned(),
         tokens_valid_from_ms: user.tokens_valid_from.unix_ms(),
-        // Teams come later; until then usage books to nobody but the user.
-        default_team_id: Bytes::new(),
-        organisation_id: Bytes::new(),
-        cost_centre: String::new(),
+        default_team_id: optional_id(user.default_team_id.map(TeamId::uuid)),
+        organisation_id: optional_id(facts.booking.as_ref().map(|booking| booking.organisation_id.uuid())),
+        cost_centre: facts.booking.as_ref().map(|booking| booking.cost_centre.clone()).unwrap_or_default(),
+        groups: facts.groups.clone(),
+        teams: facts.teams().into_iter().map(membership).collect(),
+        kind: user.kind.as_str().to_owned(),
+        revoked_tokens: facts.revoked_tokens.iter().map(revoked_token).collect(),
+        user_name: if user.is_deleted() { String::new() } else { user.user_name.clone() },
+        changed_at_ms: user.updated_at.unix_ms(),
+    }
+}
+
+fn revoked_token(token: &RevokedToken) -> WireRevokedToken {
+    WireRevokedToken { token_id: id_bytes(token.id.uuid()), expires_at_ms: token.expires_at.unix_ms() }
+}
+
+/// The same, on its way to the state bucket.
+pub fn user_state(facts: &UserFacts) -> Delivery {
+    let user = &facts.user;
+    let value = state_of(facts).encode_to_vec().into();
+    Delivery::State { bucket: Bucket::Users, key: user_key(user), version: user.version, value }
+}
+
+/// The key of a team in the state bucket.
+pub fn team_key(team: &Team) -> String {
+    team.id.uuid().simple().to_string()
+}
+
+/// The team as the data plane needs to know it; of a deleted one, too, where its usage is booked.
+pub fn state_of_team(team: &Team) -> TeamState {
+    TeamState {
+        id: id_bytes(team.id.uuid()),
+        version: team.version,
+        deleted: team.deleted_at.is_some(),
+        name: team.name.clone(),
+        organisation_id: id_bytes(team.organisation_id.uuid()),
+        cost_centre: team.cost_centre.clone(),
     }
 }
 
 /// The same, on its way to the state bucket.
-pub fn user_state(user: &User) -> Delivery {
-    let value = state_of(user).encode_to_vec().into();
-    Delivery::State { bucket: Bucket::Users, key: user_key(user), version: user.version, value }
+pub fn team_state(team: &Team) -> Delivery {
+    let value = state_of_team(team).encode_to_vec().into();
+    Delivery::State { bucket: Bucket::Teams, key: team_key(team), version: team.version, value }
+}
+
+fn id_bytes(id: Uuid) -> Bytes {
+    Bytes::copy_from_slice(id.as_bytes())
+}
+
+fn optional_id(id: Option<Uuid>) -> Bytes {
+    id.map_or_else(Bytes::new, id_bytes)
 }
 
 /// The entry on its way to the audit book, which is ours as well: one way in for all services.
@@ -141,7 +188,6 @@ fn json_field(field: &'static str, text: &str) -> Result<Option<Value>, Malforme
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use serde_json::json;
-    use uuid::Uuid;
 
     use super::*;
 

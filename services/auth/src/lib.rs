@@ -1,4 +1,5 @@
-//! The service `auth`: people, how they sign in, their sessions and access tokens, and the audit book of the platform.
+//! The service `auth`: people, how they sign in, their sessions and access tokens, their teams and what their groups give
+//! them, and the audit book of the platform.
 //!
 //! It owns who somebody is and what role they have. It never decides what an operation needs (that stands in the
 //! operation's signature, `maas_web::permission`), never knows API keys (key-management does), and never stores a
@@ -6,6 +7,8 @@
 //!
 //! - One more operation: a file in `http/` named after it, a line in `app::routes`, the use case in `service/`.
 //! - One more way to sign in: a provider in `domain::provider`, with its own issuer. People are (issuer, subject).
+//! - One more change of people: the rule in `domain::user` or `domain::user_facts`, written by `service::people`, ended by
+//!   `Core::commit_effects`, which tells everybody who has to know.
 //! - One more event of ours in the audit book: an entry from `service::initiator::Initiator` in the use case's commit.
 #![forbid(unsafe_code)]
 
@@ -23,6 +26,7 @@ mod store;
 use maas_store::{Database, StoreError};
 
 pub use auth::{Auth, ControlTokenError};
+pub use domain::federated::BootstrapAdmin;
 pub use domain::signing::{SigningKeyError, generate_signing_key};
 pub use migration::Migrator;
 pub use service::first_admin::{FirstAdmin, FirstAdminError};

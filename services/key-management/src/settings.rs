@@ -10,6 +10,9 @@ use crate::domain::expiry::ExpiryPolicy;
 
 const DAY: u64 = 24 * 60 * 60;
 const PEPPER_BYTES: usize = 32;
+/// In days.
+const DEFAULT_PRESETS: [u64; 5] = [1, 7, 30, 90, 365];
+const MAX_PRESETS: usize = 20;
 
 /// How keys are made.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -26,6 +29,12 @@ pub struct KeyManagementSettings {
     pub max_expiry: HumanDuration,
     /// Whether `expires_in: "never"` is accepted.
     pub allow_never_expires: bool,
+    /// The lives that people are offered; those above `max_expiry` are left out.
+    pub expiry_presets: Vec<HumanDuration>,
+    /// The longest time for which the secret before a rotation may go on working.
+    pub max_rotation_overlap: HumanDuration,
+    /// How long an ephemeral key stays in lists and in the database after its end.
+    pub ephemeral_retention: HumanDuration,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +58,9 @@ impl Default for KeyManagementSettings {
             default_expiry: HumanDuration::from_secs(90 * DAY),
             max_expiry: HumanDuration::from_secs(365 * DAY),
             allow_never_expires: false,
+            expiry_presets: DEFAULT_PRESETS.iter().map(|days| HumanDuration::from_secs(days * DAY)).collect(),
+            max_rotation_overlap: HumanDuration::from_secs(30 * DAY),
+            ephemeral_retention: HumanDuration::from_secs(DAY),
         }
     }
 }
@@ -70,6 +82,15 @@ impl KeyManagementSettings {
             allow_never: self.allow_never_expires,
         }
     }
+
+    /// The shortest first.
+    pub(crate) fn expiry_presets(&self) -> Vec<Duration> {
+        let allowed = self.expiry_presets.iter().filter(|preset| **preset <= self.max_expiry);
+        let mut presets: Vec<Duration> = allowed.map(|preset| preset.get()).collect();
+        presets.sort_unstable();
+        presets.dedup();
+        presets
+    }
 }
 
 impl Validate for KeyManagementSettings {
@@ -88,6 +109,13 @@ impl Validate for KeyManagementSettings {
         }
         if self.max_expiry < self.default_expiry {
             faults.add("max_expiry", "must not be shorter than default_expiry");
+        }
+        let is_too_short = |preset: &HumanDuration| preset.get() < Duration::from_secs(60);
+        if self.expiry_presets.len() > MAX_PRESETS || self.expiry_presets.iter().any(is_too_short) {
+            faults.add("expiry_presets", format!("at most {MAX_PRESETS}, each at least 1m"));
+        }
+        if self.max_rotation_overlap.get() < Duration::from_secs(60) {
+            faults.add("max_rotation_overlap", "must be at least 1m");
         }
     }
 }
@@ -132,6 +160,15 @@ mod tests {
         assert_eq!(peppers.current().version(), 2);
         assert!(peppers.knows(1));
         assert!(!is_valid(&KeyManagementSettings { pepper_version: 1, ..rotated }));
+    }
+
+    #[test]
+    fn presets_above_the_longest_life_are_not_offered() {
+        let max_expiry = HumanDuration::from_secs(90 * DAY);
+        let presets = KeyManagementSettings { max_expiry, ..settings() }.expiry_presets();
+        assert_eq!(presets.iter().map(|preset| preset.as_secs() / DAY).collect::<Vec<_>>(), [1, 7, 30, 90]);
+        let too_short = vec![HumanDuration::from_secs(30)];
+        assert!(!is_valid(&KeyManagementSettings { expiry_presets: too_short, ..settings() }));
     }
 
     #[test]

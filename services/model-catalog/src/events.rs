@@ -3,17 +3,15 @@
 use bytes::Bytes;
 use maas_events::{
     Bucket, Delivery,
-    audit::AuditRecord,
+    audit_entry::{Actor, AuditEntry, AuditOutcome},
     state::{Credential, EncryptedSecret, Header, ModelState, PriceState, UpstreamState, credential::Source},
-    topic::AUDIT_SUBJECT,
 };
-use maas_types::{AuditId, Timestamp};
+use maas_types::Timestamp;
 use prost::Message as _;
 use serde::Serialize;
 
 use crate::{
     domain::{
-        actor::{Actor, ActorKind},
         credential::UpstreamCredential,
         model::{Model, ModelStatus},
         price::Price,
@@ -94,7 +92,7 @@ pub fn state_key(id: &[u8]) -> String {
 
 /// A change as a past fact.
 #[derive(Debug)]
-pub struct AuditEntry<'a, T> {
+pub struct Change<'a, T> {
     pub actor: &'a Actor,
     pub action: &'static str,
     pub resource_kind: &'static str,
@@ -103,41 +101,23 @@ pub struct AuditEntry<'a, T> {
     pub after: Option<&'a T>,
 }
 
-impl<T: Serialize> AuditEntry<'_, T> {
+impl<T: Serialize> Change<'_, T> {
+    /// Its audit record. What is given as before and after holds no secret.
     pub fn to_delivery(&self, now: Timestamp) -> Delivery {
-        let id = AuditId::new_at(now);
-        let (actor_kind, actor_id, actor_name) = match &self.actor.kind {
-            ActorKind::User { id, name } => ("user", bytes_of(id.uuid()), name.clone()),
-            ActorKind::System { name } => ("system", Bytes::new(), name.clone()),
-        };
-        let record = AuditRecord {
-            id: bytes_of(id.uuid()),
-            time_ms: now.unix_ms(),
-            service: SERVICE.to_owned(),
-            actor_kind: actor_kind.to_owned(),
-            actor_id,
-            actor_name,
-            action: self.action.to_owned(),
-            resource_kind: self.resource_kind.to_owned(),
+        // Domain values are structs of texts and numbers; those always have a JSON form.
+        let json = |value: Option<&T>| value.and_then(|value| serde_json::to_value(value).ok());
+        let entry = AuditEntry {
+            service: SERVICE,
+            actor: self.actor,
+            action: self.action,
+            resource_kind: self.resource_kind,
             resource_id: self.resource_id.clone(),
-            outcome: "success".to_owned(),
-            before_json: json(self.before),
-            after_json: json(self.after),
-            request_id: self.actor.request_id.clone(),
-            address: self.actor.address.clone(),
+            outcome: AuditOutcome::Success,
+            before: json(self.before),
+            after: json(self.after),
         };
-        Delivery::Message {
-            subject: AUDIT_SUBJECT.to_owned(),
-            id: id.to_string(),
-            headers: Vec::new(),
-            payload: record.encode_to_vec().into(),
-        }
+        entry.to_delivery(now)
     }
-}
-
-fn json<T: Serialize>(value: Option<&T>) -> String {
-    // Domain values are structs of texts and numbers; those always have a JSON form.
-    value.and_then(|value| serde_json::to_string(value).ok()).unwrap_or_default()
 }
 
 fn upstream_state(upstream: &Upstream, provider: &str) -> UpstreamState {

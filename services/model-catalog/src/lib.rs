@@ -28,7 +28,7 @@ use maas_http::{ControlOptions, control_client};
 use maas_runtime::{exit::StartError, process::Process};
 use maas_store::{
     Database, StoreError,
-    outbox::{OutboxSignal, Relay},
+    outbox::{Outbox, OutboxSignal, Relay},
 };
 use tokio::sync::{Mutex, Notify};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -41,7 +41,7 @@ pub use migration::Migrator;
 pub use settings::{FILE_SOURCE, ListUpstream, ModelCatalogSettings};
 
 use app::CatalogState;
-use service::{Catalog, health::HealthMemory, metrics::CatalogMetrics};
+use service::{Catalog, access::AccessDirectory, health::HealthMemory, metrics::CatalogMetrics};
 
 /// The Postgres schema, and the stem of the SQLite file.
 pub const SCHEMA: &str = "model_catalog";
@@ -85,6 +85,7 @@ impl ModelCatalog {
         background::relay::spawn(relay, bus.clone(), process).map_err(anyhow::Error::from)?;
         background::reconcile::spawn(catalog.clone(), bus.clone(), process);
         background::upstream_health::spawn(catalog.clone(), bus.clone(), process);
+        background::access::spawn(&catalog, &bus, process);
         background::health::spawn(database, bus, process);
         background::gauges::spawn(catalog.clone(), process);
         background::sources::spawn(&catalog, sources, settings.sync_interval.get(), process);
@@ -102,6 +103,11 @@ impl ModelCatalog {
         services
             .app_data(web::Data::new(CatalogState(self.catalog.clone())))
             .route(http::internal_models::PATH, web::get().to(http::internal_models::internal_models));
+    }
+
+    /// Where records of refused calls go.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.catalog.database.clone(), self.catalog.signal.clone())
     }
 
     /// Runs every configured source once, one after the other. A source that cannot be read or stored says so in its
@@ -146,6 +152,7 @@ fn build(settings: &ModelCatalogSettings, database: Database, process: &Process)
         guard,
         metrics: CatalogMetrics::register(&process.metrics).map_err(anyhow::Error::from)?,
         health: HealthMemory::default(),
+        access: AccessDirectory::default(),
         changed: Notify::new(),
         runs: Mutex::new(HashMap::new()),
     })

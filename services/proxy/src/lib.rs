@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod journal_command;
+mod key_uses;
 mod metering;
 mod metrics;
 mod openapi;
@@ -16,9 +17,12 @@ mod path;
 mod refusal;
 mod relay;
 mod request;
+mod revocation;
 mod routing;
 pub mod settings;
+mod snapshot;
 mod state;
+mod tokens;
 mod usage_of_key;
 mod worker;
 
@@ -27,7 +31,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +43,7 @@ use actix_web::{
 };
 use anyhow::Context as _;
 use maas_bus::SharedBus;
+use maas_events::Bucket;
 use maas_http::{AddressGuard, UpstreamClientFactory, UpstreamOptions};
 use maas_journal::{Journal, JournalError, JournalOptions};
 use maas_keys::{Pepper, Peppers, SealingKeys};
@@ -49,16 +54,26 @@ use maas_web::edge::{ClientPatience, DataPlaneOptions, serve_data_plane};
 pub use openapi::openapi;
 pub use refusal::refuse_at_edge;
 pub use settings::ProxySettings;
+pub use tokens::{TokenKeySource, TokenKeysUnavailable};
 
+use key_uses::KeyUses;
 use metering::{
     recovery::{RECOVERY_WORKER, recover},
     shipping::Shipper,
 };
 use metrics::ProxyMetrics;
+use revocation::{Following, Gate, Identity, cutting::Cutter};
 use routing::{HealthTable, Watched, checker::CheckTarget, report::Reporter};
-use state::{State, credential::CredentialSource, lookup::KeyLookups, upstream::UpstreamSource, watch};
+use snapshot::Resumed;
+use state::{State, credential::CredentialSource, load::Loader, lookup::KeyLookups, upstream::UpstreamSource, watch};
+use tokens::AccessTokens;
 use usage_of_key::KeyUsageQuestions;
 use worker::{Shared, Worker};
+
+/// Whether a proxy with these settings can start when nobody is there to be asked, the bus included.
+pub fn can_start_alone(settings: &ProxySettings) -> bool {
+    snapshot::exists(&settings.snapshot_folder())
+}
 
 /// A running proxy, without its listener.
 #[derive(Clone)]
@@ -70,6 +85,17 @@ impl Proxy {
     /// Opens the journal, watches the state, and ships usage. Ready when keys, users and models are known; what an
     /// earlier run left in the journal is taken over meanwhile.
     pub async fn start(settings: ProxySettings, bus: SharedBus, process: &Process) -> Result<Self, StartError> {
+        let token_keys = tokens::from_auth(&settings.state_sources).context("the client for token keys")?;
+        Self::start_beside_auth(settings, token_keys, bus, process).await
+    }
+
+    /// The same where auth lives in this process, too, and gives the keys of access tokens without a network in between.
+    pub async fn start_beside_auth(
+        settings: ProxySettings,
+        token_keys: Option<TokenKeySource>,
+        bus: SharedBus,
+        process: &Process,
+    ) -> Result<Self, StartError> {
         let metrics = Arc::new(ProxyMetrics::register(&process.metrics).context("metrics")?);
         let (journal, recovery) = open_journal(&settings)?;
         let state = Arc::new(State::new());
@@ -81,10 +107,13 @@ impl Proxy {
         let routing = Arc::new(HealthTable::new(settings.routing.clone(), Instant::now()));
         let upstreams = UpstreamSource { credentials, ca_dir: settings.ca_dir.clone(), health: routing.clone() };
         let clock = process.clock.clone();
-        let applier = Arc::new(watch::Applier::new(state.clone(), metrics.clone(), upstreams, clock.clone()));
-        let checks = watch::register_checks(process);
-        state::load::spawn(&settings.state_sources, &applier, &checks, process).context("the state's client")?;
-        watch::spawn_watchers(&bus, &applier, &checks, process);
+        let cutter = Arc::new(Cutter::default());
+        let applier = watch::Applier::new(state.clone(), metrics.clone(), upstreams, cutter.clone(), process);
+        let applier = Arc::new(applier);
+        let in_progress = Arc::new(AtomicUsize::new(0));
+        let resumed = snapshot::resume(settings.snapshot_folder(), &applier, process).await;
+        let gate = follow_revocations(&settings, &journal, &applier, &bus, &in_progress, resumed, process)?;
+        watch::spawn_watchers(&bus, &applier, process);
         let resend_after = settings.resend_after.get();
         Shipper::new(journal.clone(), bus.clone(), metrics.clone(), process, resend_after).spawn(process);
         spawn_recovery(&journal, recovery, process);
@@ -98,7 +127,15 @@ impl Proxy {
         let instance = journal.instance().into_bytes();
         let reporter = Reporter { bus: bus.clone(), instance, table: routing.clone(), watch_list };
         reporter.spawn(process).context("metrics")?;
+        let key_uses = Arc::new(KeyUses::default());
+        key_uses.spawn(bus.clone(), process);
+        let tokens = Arc::new(AccessTokens::new(token_keys));
+        tokens.spawn(process);
         let shared = Shared {
+            tokens,
+            cutter,
+            gate,
+            key_uses,
             peppers: peppers(&settings)?,
             lookups: KeyLookups::new(bus.clone(), state.clone(), applier.clone()),
             applier,
@@ -106,7 +143,7 @@ impl Proxy {
             clients,
             routing,
             draining: process.lifecycle.soft_stop().clone(),
-            in_progress: AtomicUsize::new(0),
+            in_progress,
             body_bytes: AtomicUsize::new(0),
             next_worker: AtomicU32::new(RECOVERY_WORKER + 1),
             settings,
@@ -158,7 +195,7 @@ impl Proxy {
 
     /// Whether the owner's keys are believed here.
     pub fn knows_user(&self, user: UserId) -> bool {
-        self.shared.state.users.get(&user).is_some()
+        self.shared.gate.is_open(self.shared.clock.steady_ms()) && self.shared.state.users.get(&user).is_some()
     }
 
     /// The name of a chat model that can be called.
@@ -215,6 +252,38 @@ fn open_journal(settings: &ProxySettings) -> Result<(Journal, maas_journal::Reco
     Journal::open(&settings.journal_dir, options).map_err(|error| {
         StartError::unavailable("the usage journal cannot be opened", with_cause(&error), "see proxy.journal_dir")
     })
+}
+
+/// What the owners revoke is followed from here on. Everything else there is of them is loaded once, beside it.
+fn follow_revocations(
+    settings: &ProxySettings,
+    journal: &Journal,
+    applier: &Arc<watch::Applier>,
+    bus: &SharedBus,
+    in_progress: &Arc<AtomicUsize>,
+    resumed: Resumed,
+    process: &Process,
+) -> Result<Arc<Gate>, StartError> {
+    resumed.complete.iter().for_each(|bucket| applier.note_complete(*bucket));
+    let loader = Loader::new(settings.state_sources.clone(), applier.clone()).context("the state's client")?;
+    // What nobody follows yet is loaded once the follower knows up to which counter that is.
+    let is_followed = |bucket: &Bucket| match revocation::owner_of(*bucket) {
+        Some(owner) => resumed.reached.iter().any(|reached| reached.owner == owner),
+        None => true,
+    };
+    loader.spawn(Bucket::ALL.into_iter().filter(is_followed), process);
+    let in_progress = in_progress.clone();
+    let following = Following {
+        identity: Identity { instance: journal.instance(), boot: journal.boot() },
+        sources: &settings.state_sources,
+        settings: &settings.keys,
+        applier: applier.clone(),
+        bus: bus.clone(),
+        reached: resumed.reached,
+        is_idle: Box::new(move || in_progress.load(Ordering::Relaxed) == 0),
+        check: process.readiness.scoped("proxy").register("revocations"),
+    };
+    Ok(revocation::spawn(following, process).context("the client for revocations")?)
 }
 
 fn with_cause(error: &JournalError) -> String {

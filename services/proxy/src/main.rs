@@ -4,7 +4,8 @@
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use maas_host::{block_on, bus_error, connect_bus, load, serve_operations};
+use maas_bus::SharedBus;
+use maas_host::{block_on, bus_error, connect_bus, connect_bus_later, load, serve_operations};
 use maas_proxy::{Proxy, ProxySettings, journal_command};
 use maas_runtime::{
     command::{self, ServiceCommand},
@@ -21,6 +22,9 @@ use serde::{Deserialize, Serialize};
 /// The allocator that costs the least on the request path; measured against the system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How soon a bus that comes after the proxy is looked at.
+const LOOK_FOR_BUS: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Config {
@@ -96,7 +100,8 @@ async fn run_service(command: ServiceCommand) -> Result<(), StartError> {
     if command == ServiceCommand::Openapi {
         return print_document();
     }
-    let config: Config = load(|config: &Config| &config.telemetry)?;
+    let mut config: Config = load(|config: &Config| &config.telemetry)?;
+    config.proxy.trusted_proxies.clone_from(&config.http.trusted_proxies);
     match command {
         ServiceCommand::CheckConfig | ServiceCommand::Openapi => Ok(()),
         ServiceCommand::Migrate => {
@@ -138,14 +143,47 @@ async fn wait_until_ready(process: &Process) {
     let _ = tokio::time::timeout(AT_MOST, ready).await;
 }
 
+/// A bus that cannot be reached stops only a proxy that has nothing to start from.
+async fn bus_for(config: &Config, process: &Process) -> Result<SharedBus, StartError> {
+    match connect_bus(&config.nats, "proxy").await {
+        Ok(bus) => {
+            bus.check_provisioned().await.map_err(|error| bus_error(&error))?;
+            Ok(bus)
+        }
+        Err(error) if maas_proxy::can_start_alone(&config.proxy) => {
+            tracing::warn!(error = %error, "starting from the copy of the state, without the bus");
+            let bus = connect_bus_later(&config.nats, "proxy").await?;
+            process.lifecycle.spawn("proxy bus check", check_when_connected(bus.clone(), process.clone()));
+            Ok(bus)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn check_when_connected(bus: SharedBus, process: Process) -> anyhow::Result<()> {
+    let checked = async {
+        while !bus.is_connected() {
+            tokio::time::sleep(LOOK_FOR_BUS).await;
+        }
+        bus.check_provisioned().await
+    };
+    let checked = tokio::select! {
+        checked = checked => checked,
+        () = process.lifecycle.soft_stop().cancelled() => Ok(()),
+    };
+    // It serves meanwhile, and usage waits in the journal: a reason to act, not to stop.
+    if let Err(error) = checked {
+        tracing::error!(error = %error, "the bus is not as this version needs it");
+    }
+    Ok(())
+}
+
 async fn serve(config: Config) -> Result<(), StartError> {
     let public = server::bind(config.http.address(), "http.port")?;
     let operations = server::bind(config.operations.address(), "operations.port")?;
-    let bus = connect_bus(&config.nats, "proxy").await?;
-    bus.check_provisioned().await.map_err(|error| bus_error(&error))?;
-
     let process = Process::new().map_err(anyhow::Error::from)?;
     process.lifecycle.on_signal().map_err(anyhow::Error::from)?;
+    let bus = bus_for(&config, &process).await?;
     let proxy = Proxy::start(config.proxy, bus, &process).await?;
     let gauges = proxy.clone();
     serve_operations(&process, operations, move || gauges.refresh_metrics()).map_err(anyhow::Error::from)?;

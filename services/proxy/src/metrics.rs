@@ -110,6 +110,8 @@ pub enum AuthReason {
     Revoked,
     Expired,
     Blocked,
+    AddressNotAllowed,
+    OperationNotAllowed,
     ModelNotAllowed,
     Unconfirmed,
 }
@@ -124,6 +126,8 @@ impl AuthReason {
             Self::Revoked => "revoked",
             Self::Expired => "expired",
             Self::Blocked => "blocked",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::OperationNotAllowed => "operation_not_allowed",
             Self::ModelNotAllowed => "model_not_allowed",
             Self::Unconfirmed => "unconfirmed",
         }

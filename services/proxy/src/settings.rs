@@ -4,13 +4,19 @@ use std::path::PathBuf;
 
 use maas_events::Bucket;
 use maas_journal::Durability;
+use maas_revocation::OwnerName;
 use maas_runtime::config::{Faults, HumanDuration, Secret, Validate};
+use maas_types::Cidr;
 use serde::{Deserialize, Serialize};
 
 use crate::routing::RoutingSettings;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ProxySettings {
+    /// Reverse proxies whose `X-Forwarded-For` is believed. Not a setting of this section: the process fills in what
+    /// `http.trusted_proxies` says.
+    #[serde(skip)]
+    pub trusted_proxies: Vec<Cidr>,
     /// Folder of the usage journal; one proxy process per folder.
     pub journal_dir: PathBuf,
     /// What a usage record has survived before the client gets what it stands for.
@@ -23,6 +29,10 @@ pub struct ProxySettings {
     pub journal_low_water_bytes: u64,
     /// Where the owners of the state are; what is not named comes from the bus alone.
     pub state_sources: StateSources,
+    /// Folder of the copy of the state that a start goes on from when nobody can be asked; empty: `state` in the journal's
+    /// folder.
+    pub snapshot_dir: PathBuf,
+    pub keys: KeySettings,
     /// Secret that key MACs are made with; the same as key-management's.
     pub pepper: Secret,
     pub pepper_version: u32,
@@ -84,7 +94,29 @@ impl From<JournalDurability> for Durability {
     }
 }
 
-/// The internal listeners that a new proxy loads its state from.
+/// How long keys are believed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KeySettings {
+    /// Cut off from every other service, known keys work for so long; then they are refused. The age of a copy on disk
+    /// counts.
+    pub max_unconfirmed: HumanDuration,
+}
+
+impl Default for KeySettings {
+    fn default() -> Self {
+        Self { max_unconfirmed: HumanDuration::from_secs(15 * 60) }
+    }
+}
+
+impl Validate for KeySettings {
+    fn validate(&self, faults: &mut Faults) {
+        if !(30..=24 * 60 * 60).contains(&self.max_unconfirmed.get().as_secs()) {
+            faults.add("max_unconfirmed", "must be 30s to 24h");
+        }
+    }
+}
+
+/// The internal listeners that a new proxy loads its state from, and asks what was revoked.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct StateSources {
     /// auth, e.g. `http://auth:8181`.
@@ -99,13 +131,26 @@ impl StateSources {
     /// The whole URL of a bucket's values; `None` if its owner is not named.
     pub fn url(&self, bucket: Bucket) -> Option<String> {
         let base = match bucket {
-            Bucket::Users => &self.auth_url,
-            Bucket::Keys => &self.key_management_url,
+            Bucket::Users | Bucket::Teams => &self.auth_url,
+            Bucket::Keys | Bucket::Plans | Bucket::Subscriptions => &self.key_management_url,
             Bucket::Models => &self.model_catalog_url,
         };
-        let base = base.trim_end_matches('/');
-        (!base.is_empty()).then(|| format!("{base}/internal/v1/state/{}", bucket.as_str()))
+        internal_url(base, &format!("state/{}", bucket.as_str()))
     }
+
+    /// Where an owner says what was revoked; `None` if it is not named.
+    pub fn revocations_url(&self, owner: OwnerName) -> Option<String> {
+        let base = match owner {
+            OwnerName::Auth => &self.auth_url,
+            OwnerName::Keys => &self.key_management_url,
+        };
+        internal_url(base, "revocations")
+    }
+}
+
+fn internal_url(base: &str, path: &str) -> Option<String> {
+    let base = base.trim_end_matches('/');
+    (!base.is_empty()).then(|| format!("{base}/internal/v1/{path}"))
 }
 
 impl Validate for StateSources {
@@ -130,12 +175,15 @@ impl Validate for StateSources {
 impl Default for ProxySettings {
     fn default() -> Self {
         Self {
+            trusted_proxies: Vec::new(),
             journal_dir: PathBuf::new(),
             journal_durability: JournalDurability::default(),
             journal_retention: HumanDuration::from_secs(24 * 60 * 60),
             journal_retained_bytes: 1024 * 1024 * 1024,
             journal_low_water_bytes: 64 * 1024 * 1024,
             state_sources: StateSources::default(),
+            snapshot_dir: PathBuf::new(),
+            keys: KeySettings::default(),
             pepper: Secret::default(),
             pepper_version: 1,
             previous_pepper: Secret::default(),
@@ -160,6 +208,17 @@ impl Default for ProxySettings {
     }
 }
 
+impl ProxySettings {
+    /// Where the copy of the state is kept.
+    pub fn snapshot_folder(&self) -> PathBuf {
+        if self.snapshot_dir.as_os_str().is_empty() {
+            self.journal_dir.join("state")
+        } else {
+            self.snapshot_dir.clone()
+        }
+    }
+}
+
 impl Validate for ProxySettings {
     fn validate(&self, faults: &mut Faults) {
         if self.journal_dir.as_os_str().is_empty() {
@@ -172,6 +231,7 @@ impl Validate for ProxySettings {
             faults.add("pepper", "must have at least 32 bytes");
         }
         faults.section("state_sources", &self.state_sources);
+        faults.section("keys", &self.keys);
         faults.section("routing", &self.routing);
         if self.previous_pepper.is_set() && self.previous_pepper.expose().len() < 32 {
             faults.add("previous_pepper", "must have at least 32 bytes");

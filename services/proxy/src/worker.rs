@@ -17,12 +17,18 @@ use maas_types::Clock;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    key_uses::KeyUses,
     metering::open_request::SharedJournal,
     metrics::ProxyMetrics,
     relay::leftover::Leftovers,
+    revocation::{
+        Gate,
+        cutting::{Cutter, OpenCalls},
+    },
     routing::HealthTable,
     settings::ProxySettings,
     state::{State, lookup::KeyLookups, watch::Applier},
+    tokens::AccessTokens,
     usage_of_key::KeyUsageQuestions,
 };
 
@@ -31,9 +37,14 @@ pub struct Shared {
     pub settings: ProxySettings,
     pub state: Arc<State>,
     pub applier: Arc<Applier>,
+    pub cutter: Arc<Cutter>,
+    /// Whether what is known of keys and users may be believed.
+    pub gate: Arc<Gate>,
     pub peppers: Peppers,
     pub lookups: KeyLookups,
     pub key_usage: KeyUsageQuestions,
+    pub key_uses: Arc<KeyUses>,
+    pub tokens: Arc<AccessTokens>,
     pub metrics: Arc<ProxyMetrics>,
     pub clock: Arc<dyn Clock>,
     pub journal: Journal,
@@ -41,7 +52,7 @@ pub struct Shared {
     pub routing: Arc<HealthTable>,
     /// No new requests; those in progress are finished.
     pub draining: CancellationToken,
-    pub in_progress: AtomicUsize,
+    pub in_progress: Arc<AtomicUsize>,
     /// Of the bodies of all requests in progress.
     pub body_bytes: AtomicUsize,
     pub next_worker: AtomicU32,
@@ -58,6 +69,8 @@ pub struct Worker {
     /// Copies for mirrors that are under way.
     pub mirroring: Rc<Cell<usize>>,
     pub peppers: Rc<Peppers>,
+    /// What this thread is doing, for whom.
+    pub open_calls: Rc<OpenCalls>,
 }
 
 impl Worker {
@@ -70,6 +83,7 @@ impl Worker {
             clients: UpstreamClients::new(shared.clients.clone()),
             journal,
             leftovers: Leftovers::spawn(),
+            open_calls: shared.cutter.open_calls(shared.state.clone(), shared.clock.clone()),
             random: RefCell::new(fastrand::Rng::new()),
             mirroring: Rc::default(),
             peppers: Rc::new(shared.peppers.clone()),

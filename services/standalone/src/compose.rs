@@ -13,9 +13,9 @@ use maas_bus::{InProcessBus, SharedBus};
 use maas_host::{database_error, serve_operations, start_error};
 use maas_key_management::KeyManagement;
 use maas_model_catalog::ModelCatalog;
-use maas_proxy::Proxy;
+use maas_proxy::{Proxy, TokenKeySource};
 use maas_runtime::{exit::StartError, lifecycle::Lifecycle, process::Process};
-use maas_store::{ConnectOptions, Database, DatabaseUrl};
+use maas_store::{ConnectOptions, Database, DatabaseUrl, outbox::Outbox};
 use maas_types::UserId;
 use maas_usage_ingest::UsageIngest;
 use maas_web::{
@@ -24,9 +24,11 @@ use maas_web::{
     explorer,
     middleware::control_plane,
     operations::HttpMetrics,
+    refusals::{RefusalBook, RefusalBooks},
     server,
 };
 use secrecy::SecretString;
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -82,7 +84,7 @@ pub async fn run(arguments: StandaloneArguments) -> Result<(), StartError> {
 
     let mut quick_start = set_up(&services, &configuration).await?;
     quick_start.simulated = simulated.is_some();
-    serve(&services, &configuration, &edge, public)?;
+    serve(&services, &configuration, (&core, &edge), public)?;
     if let Some(file) = &arguments.bootstrap_file {
         quick_start.write(file)?;
     }
@@ -116,8 +118,18 @@ async fn start_services(
     let keys = keys.await.map_err(start_error)?;
     let catalog = ModelCatalog::start(configuration.catalog.clone(), catalog_database, bus.clone(), core);
     let catalog = catalog.await.map_err(start_error)?;
-    let proxy = Proxy::start(configuration.proxy.clone(), bus, edge).await?;
+    let token_keys = Some(token_keys(&auth));
+    let proxy = Proxy::start_beside_auth(configuration.proxy.clone(), token_keys, bus, edge).await?;
     Ok(Services { auth, keys, catalog, usage, proxy })
+}
+
+/// The data plane verifies access tokens with what auth says here and now, without a network in between.
+fn token_keys(auth: &Auth) -> TokenKeySource {
+    let auth = auth.clone();
+    Arc::new(move || {
+        let keys = auth.token_keys();
+        Box::pin(async move { Ok(keys) })
+    })
 }
 
 async fn database(folder: &DataFolder, schema: &'static str) -> Result<Database, StartError> {
@@ -162,7 +174,7 @@ async fn wait_for_state(proxy: &Proxy, admin: UserId) {
 fn serve(
     services: &Services,
     configuration: &Configuration,
-    edge: &Process,
+    (core, edge): (&Process, &Process),
     listener: std::net::TcpListener,
 ) -> Result<(), StartError> {
     let settings = web::Data::new(WebSettings {
@@ -179,6 +191,7 @@ fn serve(
         ("usage-ingest", maas_usage_ingest::openapi()),
         ("proxy", maas_proxy::openapi()),
     ];
+    let refusals = web::Data::new(refusal_books(services, core, &documents));
     let mut texts = Vec::with_capacity(documents.len());
     for (service, document) in documents {
         texts.push((service, maas_web::openapi::to_text(&document).map_err(anyhow::Error::from)?));
@@ -192,6 +205,7 @@ fn serve(
             .app_data(settings.clone())
             .app_data(resolver.clone())
             .app_data(metrics.clone())
+            .app_data(refusals.clone())
             .configure(|resources| {
                 let mut described = ServiceConfig::new(resources);
                 composed.auth.configure(&mut described);
@@ -213,6 +227,21 @@ fn serve(
     };
     serve_data_plane(&edge.lifecycle, "http", listener, options, application).map_err(anyhow::Error::from)?;
     Ok(())
+}
+
+/// A book for each service that has an outbox. They end with the services, after the last request.
+fn refusal_books(services: &Services, core: &Process, documents: &[(&'static str, OpenApi)]) -> RefusalBooks {
+    let outboxes = [services.auth.outbox(), services.keys.outbox(), services.catalog.outbox(), services.usage.outbox()];
+    let book = |(service, outbox): (&'static str, Outbox)| {
+        RefusalBook::start(service, core, move |deliveries, now| {
+            let outbox = outbox.clone();
+            async move { outbox.tell(deliveries, now).await }
+        })
+    };
+    // The data plane comes last and has no outbox: what it refuses is no matter of the control plane.
+    let names = documents.iter().map(|(service, _)| *service);
+    let books: Vec<RefusalBook> = names.zip(outboxes).map(book).collect();
+    RefusalBooks::by_routes(documents.iter().map(|(_, document)| document).zip(books))
 }
 
 /// Waits for the end: a signal, or a failure on either side.

@@ -91,6 +91,7 @@ pub fn load(arguments: &StandaloneArguments, folder: &DataFolder) -> Result<Conf
     let public_url = configuration.http.public_url();
     configuration.auth.public_url.clone_from(&public_url);
     configuration.catalog.public_url = public_url;
+    configuration.proxy.trusted_proxies.clone_from(&configuration.http.trusted_proxies);
     Ok(configuration)
 }
 

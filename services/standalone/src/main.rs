@@ -4,6 +4,9 @@
 //! or usage.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod audit_actions;
 mod command_line;
 mod compose;
 mod configuration;

@@ -2,60 +2,36 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bytes::Bytes;
 use maas_bus::SharedBus;
-use maas_events::{Delivery, audit::AuditRecord, topic::AUDIT_SUBJECT};
+use maas_events::{
+    Delivery,
+    audit_entry::{Actor, AuditEntry, AuditOutcome},
+};
 use maas_runtime::{
     metrics::{MetricsError, table},
     process::Process,
 };
 use maas_store::outbox::{Relay, RelayProgress};
-use maas_types::{AuditId, Timestamp};
+use maas_types::Timestamp;
 use prometheus_client::metrics::gauge::Gauge;
-use prost::Message as _;
 use serde::Serialize;
-
-use crate::domain::actor::Actor;
 
 const SERVICE: &str = "usage-ingest";
 
-/// A change as a past fact.
-#[derive(Debug)]
-pub struct AuditEntry<'a, T> {
-    pub actor: &'a Actor,
-    pub action: &'static str,
-    pub resource_kind: &'static str,
-    pub resource_id: String,
-    pub after: &'a T,
-}
-
-impl<T: Serialize> AuditEntry<'_, T> {
-    pub fn to_delivery(&self, now: Timestamp) -> Delivery {
-        let id = AuditId::new_at(now);
-        let record = AuditRecord {
-            id: Bytes::copy_from_slice(id.uuid().as_bytes()),
-            time_ms: now.unix_ms(),
-            service: SERVICE.to_owned(),
-            actor_kind: "user".to_owned(),
-            actor_id: Bytes::copy_from_slice(self.actor.id.uuid().as_bytes()),
-            actor_name: self.actor.name.clone(),
-            action: self.action.to_owned(),
-            resource_kind: self.resource_kind.to_owned(),
-            resource_id: self.resource_id.clone(),
-            outcome: "success".to_owned(),
-            before_json: String::new(),
-            // Structs of texts and numbers always have a JSON form.
-            after_json: serde_json::to_string(self.after).unwrap_or_default(),
-            request_id: self.actor.request_id.clone(),
-            address: self.actor.address.clone(),
-        };
-        Delivery::Message {
-            subject: AUDIT_SUBJECT.to_owned(),
-            id: id.to_string(),
-            headers: Vec::new(),
-            payload: record.encode_to_vec().into(),
-        }
-    }
+/// A change that worked, on its way to the audit book. `after` is what people may see of it.
+pub fn done(
+    actor: &Actor,
+    action: &'static str,
+    (resource_kind, resource_id): (&'static str, String),
+    after: &impl Serialize,
+    now: Timestamp,
+) -> Delivery {
+    // Structs of texts and numbers always have a JSON form.
+    let after = serde_json::to_value(after).ok();
+    let outcome = AuditOutcome::Success;
+    let entry =
+        AuditEntry { service: SERVICE, actor, action, resource_kind, resource_id, outcome, before: None, after };
+    entry.to_delivery(now)
 }
 
 /// Carries audit records from the outbox to the bus until the soft stop.

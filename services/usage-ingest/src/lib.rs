@@ -34,7 +34,7 @@ use maas_events::topic::{KEY_USAGE_SUBJECT, WATERMARK_QUERY_SUBJECT};
 use maas_runtime::{metrics::MetricsError, process::Process};
 use maas_store::{
     Database, StoreError,
-    outbox::{OutboxSignal, Relay},
+    outbox::{Outbox, OutboxSignal, Relay},
 };
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -144,6 +144,11 @@ impl UsageIngest {
         let consumer = UsageConsumer { bus, writer, settings };
         process.lifecycle.spawn("usage consumer", consumer.run(stop.clone()));
         Ok(Self { state, repair: RepairState(repair) })
+    }
+
+    /// Where records of refused calls go.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.repair.0.database.clone(), self.repair.0.signal.clone())
     }
 
     /// The public operations and their state, for one worker.

@@ -10,11 +10,14 @@
 
 mod bad_input;
 mod changes;
+mod cluster_user;
 mod exactly_once;
 mod leaving;
 mod libraries;
 mod operations;
 mod outage;
 mod privacy;
+mod revocation;
+mod rotation;
 mod standalone;
 mod usage;

@@ -7,7 +7,12 @@ use std::{env, fs, path::Path};
 
 use anyhow::{Context as _, bail};
 
-const FILES: [&str; 3] = ["maas/usage/v1/usage.proto", "maas/state/v1/state.proto", "maas/audit/v1/audit.proto"];
+const FILES: [&str; 4] = [
+    "maas/usage/v1/usage.proto",
+    "maas/state/v1/state.proto",
+    "maas/audit/v1/audit.proto",
+    "maas/revocation/v1/revocation.proto",
+];
 
 fn main() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

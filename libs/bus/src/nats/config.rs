@@ -35,6 +35,8 @@ pub struct NatsConfig {
     pub usage_max_bytes: i64,
     /// A consumer that has messages and delivers none of them for so long is replaced.
     pub stuck_after: Duration,
+    /// A server that is away at the start is tried for ever, as after a loss, instead of being told as an error.
+    pub connect_later: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -64,6 +66,7 @@ impl NatsConfig {
             usage_max_age: 7 * DAY,
             usage_max_bytes: 4 * 1024 * 1024 * 1024,
             stuck_after: Duration::from_secs(30),
+            connect_later: false,
         }
     }
 
@@ -96,6 +99,9 @@ impl NatsConfig {
             .ping_interval(PING_INTERVAL)
             .max_reconnects(None)
             .reconnect_delay_callback(reconnect_pause);
+        if self.connect_later {
+            options = options.retry_on_initial_connect();
+        }
         if !requires_tls && !self.allow_plaintext {
             // A server on this host could name others elsewhere.
             options = options.ignore_discovered_servers();
@@ -116,7 +122,7 @@ impl NatsConfig {
     }
 }
 
-/// Connects once; from then on the client reconnects for ever. The receiver changes with each loss.
+/// Connects once, or whenever a server is there with `connect_later`; from then on the client reconnects for ever. The receiver changes with each loss.
 pub(super) async fn connect(config: &NatsConfig) -> Result<(Client, watch::Receiver<u64>), BusError> {
     let addresses = config.addresses()?;
     let (losses, lost) = watch::channel(0);

@@ -75,7 +75,7 @@ struct Link {
 }
 
 impl NatsBus {
-    /// Connects, or says at once why not. Later losses of the connection are repaired for ever.
+    /// Connects, or says at once why not (unless [`NatsConfig::connect_later`]). Later losses of the connection are repaired for ever.
     pub async fn connect(config: NatsConfig) -> Result<Self, BusError> {
         let (client, losses) = config::connect(&config).await?;
         let jetstream = ContextBuilder::new().timeout(SERVER_TIMEOUT).ack_timeout(SERVER_TIMEOUT).build(client.clone());

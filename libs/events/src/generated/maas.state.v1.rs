@@ -40,8 +40,21 @@ pub struct KeyState {
     /// Unix milliseconds of the change that this value reports.
     #[prost(int64, tag = "15")]
     pub changed_at_ms: i64,
+    /// After a rotation with overlap: the MAC of the secret before, good until this time (unix milliseconds).
+    #[prost(bytes = "bytes", tag = "16")]
+    pub previous_secret_mac: ::prost::bytes::Bytes,
+    #[prost(uint32, tag = "17")]
+    pub previous_pepper_version: u32,
+    #[prost(int64, tag = "18")]
+    pub previous_valid_until_ms: i64,
+    /// Networks in CIDR notation that it may be used from; empty = any.
+    #[prost(string, repeated, tag = "19")]
+    pub allowed_cidrs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The Operation texts that it may be used for; empty = all.
+    #[prost(string, repeated, tag = "20")]
+    pub allowed_operations: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UserState {
     #[prost(bytes = "bytes", tag = "1")]
     pub id: ::prost::bytes::Bytes,
@@ -59,10 +72,115 @@ pub struct UserState {
     pub tokens_valid_from_ms: i64,
     #[prost(bytes = "bytes", tag = "7")]
     pub default_team_id: ::prost::bytes::Bytes,
+    /// Of the default team, at the time of this value.
     #[prost(bytes = "bytes", tag = "8")]
     pub organisation_id: ::prost::bytes::Bytes,
     #[prost(string, tag = "9")]
     pub cost_centre: ::prost::alloc::string::String,
+    /// The groups of the last sign-in or token exchange; plans are given by them.
+    #[prost(string, repeated, tag = "10")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, repeated, tag = "11")]
+    pub teams: ::prost::alloc::vec::Vec<TeamMembership>,
+    /// user, service_account
+    #[prost(string, tag = "12")]
+    pub kind: ::prost::alloc::string::String,
+    /// Tokens that were withdrawn one by one and have not expired yet.
+    #[prost(message, repeated, tag = "13")]
+    pub revoked_tokens: ::prost::alloc::vec::Vec<RevokedToken>,
+    #[prost(string, tag = "14")]
+    pub user_name: ::prost::alloc::string::String,
+    /// Unix milliseconds of the change that this value reports.
+    #[prost(int64, tag = "15")]
+    pub changed_at_ms: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TeamMembership {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub team_id: ::prost::bytes::Bytes,
+    /// owner, member, viewer
+    #[prost(string, tag = "2")]
+    pub role: ::prost::alloc::string::String,
+}
+/// Callers of the control plane whose rights or sessions have changed; broadcast for services that remember callers for
+/// some seconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CallersChanged {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub user_ids: ::prost::alloc::vec::Vec<::prost::bytes::Bytes>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokedToken {
+    /// `jti`, 16 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub token_id: ::prost::bytes::Bytes,
+    /// Unix milliseconds; it need not be remembered after that.
+    #[prost(int64, tag = "2")]
+    pub expires_at_ms: i64,
+}
+/// Whom the usage of a team's keys is booked to.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TeamState {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(bool, tag = "3")]
+    pub deleted: bool,
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub organisation_id: ::prost::bytes::Bytes,
+    #[prost(string, tag = "6")]
+    pub cost_centre: ::prost::alloc::string::String,
+}
+/// A tier: who is in it, and which models it opens.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlanState {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(bool, tag = "3")]
+    pub deleted: bool,
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// A person in several plans has the one with the highest level; levels are unique.
+    #[prost(uint32, tag = "5")]
+    pub level: u32,
+    /// Who is in one of these groups is in the plan.
+    #[prost(string, repeated, tag = "6")]
+    pub groups: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The plan of those who are in none; there is exactly one.
+    #[prost(bool, tag = "7")]
+    pub is_default: bool,
+    /// Public model names; meaningful only when `all_models` is false.
+    #[prost(bool, tag = "8")]
+    pub all_models: bool,
+    #[prost(string, repeated, tag = "9")]
+    pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A person's or a team's way to one restricted model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubscriptionState {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    #[prost(uint64, tag = "2")]
+    pub version: u64,
+    #[prost(bool, tag = "3")]
+    pub deleted: bool,
+    /// Exactly one of the two is set.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub user_id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "5")]
+    pub team_id: ::prost::bytes::Bytes,
+    #[prost(bytes = "bytes", tag = "6")]
+    pub model_id: ::prost::bytes::Bytes,
+    #[prost(enumeration = "SubscriptionStatus", tag = "7")]
+    pub status: i32,
+    /// Unix milliseconds; 0 = never.
+    #[prost(int64, tag = "8")]
+    pub expires_at_ms: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpstreamState {
@@ -245,6 +363,23 @@ pub struct KeyLookupAnswer {
     #[prost(message, optional, tag = "1")]
     pub key: ::core::option::Option<KeyState>,
 }
+/// Keys that a proxy accepted; broadcast within seconds, each key at most once a minute. A report may have several parts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KeyUses {
+    #[prost(message, repeated, tag = "1")]
+    pub uses: ::prost::alloc::vec::Vec<KeyUse>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyUse {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key_id: ::prost::bytes::Bytes,
+    /// Unix milliseconds on the proxy's clock.
+    #[prost(int64, tag = "2")]
+    pub at_ms: i64,
+    /// The client's address; empty = not known.
+    #[prost(string, tag = "3")]
+    pub address: ::prost::alloc::string::String,
+}
 /// How a proxy finds the upstreams that it calls; broadcast every few seconds and on each change of a circuit.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct UpstreamHealthReport {
@@ -340,6 +475,47 @@ impl UserStatus {
             "USER_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
             "USER_STATUS_ACTIVE" => Some(Self::Active),
             "USER_STATUS_DISABLED" => Some(Self::Disabled),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubscriptionStatus {
+    Unspecified = 0,
+    Pending = 1,
+    Active = 2,
+    Denied = 3,
+    Suspended = 4,
+    Cancelled = 5,
+    Expired = 6,
+}
+impl SubscriptionStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBSCRIPTION_STATUS_UNSPECIFIED",
+            Self::Pending => "SUBSCRIPTION_STATUS_PENDING",
+            Self::Active => "SUBSCRIPTION_STATUS_ACTIVE",
+            Self::Denied => "SUBSCRIPTION_STATUS_DENIED",
+            Self::Suspended => "SUBSCRIPTION_STATUS_SUSPENDED",
+            Self::Cancelled => "SUBSCRIPTION_STATUS_CANCELLED",
+            Self::Expired => "SUBSCRIPTION_STATUS_EXPIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBSCRIPTION_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBSCRIPTION_STATUS_PENDING" => Some(Self::Pending),
+            "SUBSCRIPTION_STATUS_ACTIVE" => Some(Self::Active),
+            "SUBSCRIPTION_STATUS_DENIED" => Some(Self::Denied),
+            "SUBSCRIPTION_STATUS_SUSPENDED" => Some(Self::Suspended),
+            "SUBSCRIPTION_STATUS_CANCELLED" => Some(Self::Cancelled),
+            "SUBSCRIPTION_STATUS_EXPIRED" => Some(Self::Expired),
             _ => None,
         }
     }

@@ -204,8 +204,12 @@ metrics! {
         "Operations on API keys: create, rotate, revoke, update";
     AUTH_LOGINS: Counter "maas_auth_logins_total" ["provider", "outcome"] NONE AUTH
         "Sign-ins by identity provider";
+    AUTH_PROVIDER_UP: Gauge "maas_auth_provider_up" ["provider"] NONE AUTH
+        "1 unless the last call to the identity provider failed, then 0";
     AUTH_TOKEN_VALIDATIONS: Counter "maas_auth_token_validations_total" ["kind", "outcome"] NONE AUTH
-        "Checks of sessions and access tokens";
+        "Checks of sessions and access tokens, and of tokens that were to be exchanged";
+    AUTH_JWKS_AGE: Gauge "maas_auth_jwks_age_seconds" [] NONE AUTH
+        "Since the replica last saw which signing keys there are";
     CATALOG_MODELS: Gauge "maas_catalog_models" ["state"] NONE CATALOG
         "Models in the catalogue: ready, degraded, disabled";
     CATALOG_MODEL_READY: Gauge "maas_catalog_model_ready" ["model"] NONE CATALOG

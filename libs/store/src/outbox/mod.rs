@@ -19,7 +19,10 @@ use uuid::Uuid;
 
 pub use relay::{Relay, RelayProgress};
 
-use crate::error::{StoreError, classify};
+use crate::{
+    connection::Database,
+    error::{StoreError, classify},
+};
 
 /// Wakes the relay of this process after a commit, so that nobody waits for its next look.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +35,26 @@ impl OutboxSignal {
 
     pub(crate) async fn woken(&self) {
         self.0.notified().await;
+    }
+}
+
+/// The outbox of a service, for what is told without a change: a refused call changes nothing.
+#[derive(Clone, Debug)]
+pub struct Outbox {
+    database: Database,
+    signal: OutboxSignal,
+}
+
+impl Outbox {
+    pub fn new(database: Database, signal: OutboxSignal) -> Self {
+        Self { database, signal }
+    }
+
+    /// Durable when it returns; all of it or nothing.
+    pub async fn tell(&self, deliveries: Vec<Delivery>, now: Timestamp) -> Result<(), StoreError> {
+        append(self.database.writer(), deliveries, now).await?;
+        self.signal.wake();
+        Ok(())
     }
 }
 
@@ -81,26 +104,27 @@ fn row(delivery: Delivery, now: Timestamp) -> entity::ActiveModel {
 /// Creates the outbox table; part of each service's first migration.
 pub async fn create_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
     let table = Table::create()
-        .table(Outbox::Table)
-        .col(uuid(Outbox::Id).primary_key())
-        .col(small_integer(Outbox::Kind))
-        .col(string(Outbox::Target))
-        .col(string(Outbox::DeliveryKey))
-        .col(big_integer(Outbox::Version))
-        .col(text(Outbox::Headers))
-        .col(blob(Outbox::Payload))
-        .col(big_integer(Outbox::CreatedAt))
+        .table(OutboxTable::Table)
+        .col(uuid(OutboxTable::Id).primary_key())
+        .col(small_integer(OutboxTable::Kind))
+        .col(string(OutboxTable::Target))
+        .col(string(OutboxTable::DeliveryKey))
+        .col(big_integer(OutboxTable::Version))
+        .col(text(OutboxTable::Headers))
+        .col(blob(OutboxTable::Payload))
+        .col(big_integer(OutboxTable::CreatedAt))
         .to_owned();
     manager.create_table(table).await
 }
 
 /// The reverse of [`create_table`].
 pub async fn drop_table(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
-    manager.drop_table(Table::drop().table(Outbox::Table).to_owned()).await
+    manager.drop_table(Table::drop().table(OutboxTable::Table).to_owned()).await
 }
 
 #[derive(DeriveIden)]
-enum Outbox {
+enum OutboxTable {
+    #[sea_orm(iden = "outbox")]
     Table,
     Id,
     Kind,

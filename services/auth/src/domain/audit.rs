@@ -73,6 +73,8 @@ pub struct AuditEntry {
 /// Which entries a reader wants; empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AuditFilter {
+    pub service: Option<String>,
+    pub actor_name: Option<String>,
     pub action: Option<String>,
     pub resource_kind: Option<String>,
     pub resource_id: Option<String>,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
-use maas_types::Role;
+use maas_types::{Role, TeamId, TeamRole};
 use maas_web::{
     Caller, Credential, Problem, ProblemCode, Via, WebSettings,
     caller::{authenticate, credential, csrf_token},
@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{store_problem, user_view::UserView};
-use crate::app::AuthState;
+use crate::{app::AuthState, domain::user_facts::UserFacts};
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -29,9 +29,25 @@ pub enum PermissionScope {
     All,
 }
 
+/// A team that the caller is in.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OwnTeam {
+    pub id: TeamId,
+    #[schema(example = "search")]
+    pub name: String,
+    /// The highest one, if there are several.
+    pub role: TeamRole,
+    /// Usage without a team's key is booked to it.
+    pub is_default: bool,
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Me {
     pub user: UserView,
+    /// Of the last sign-in or token exchange; plans go by them.
+    #[schema(example = json!(["data-science", "llm-users"]))]
+    pub groups: Vec<String>,
+    pub teams: Vec<OwnTeam>,
     /// How the caller proved who they are.
     pub via: ViaView,
     /// The session can do nothing but change the password.
@@ -59,14 +75,17 @@ pub async fn get_me(
     web_settings: web::Data<WebSettings>,
 ) -> Result<HttpResponse, Problem> {
     let caller = authenticate(&request).await?;
-    let user = state.core().user(caller.user_id).await.map_err(store_problem)?;
-    let user = user.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))?;
+    let facts = state.core().user_facts(caller.user_id).await.map_err(store_problem)?;
+    let facts = facts.ok_or_else(|| Problem::new(ProblemCode::NotAuthenticated))?;
+    let teams = own_teams(&state, &facts).await?;
     let csrf_token = match credential(&request, &web_settings)? {
         Some(Credential::Session(secret)) => Some(csrf_token(&secret)),
         _ => None,
     };
     Ok(HttpResponse::Ok().json(Me {
-        user: UserView::to_api(user),
+        user: UserView::to_api(facts.user),
+        groups: facts.groups,
+        teams,
         via: via(&caller),
         must_change_password: caller.must_change_password,
         permissions: permissions_of(caller.role),
@@ -74,10 +93,22 @@ pub async fn get_me(
     }))
 }
 
+async fn own_teams(state: &AuthState, facts: &UserFacts) -> Result<Vec<OwnTeam>, Problem> {
+    let roles = facts.teams();
+    let ids = roles.iter().map(|(team, _)| *team).collect();
+    let mut names = state.core().teams_named(ids).await.map_err(store_problem)?;
+    let own = roles.into_iter().filter_map(|(id, role)| {
+        let at = names.iter().position(|team| team.id == id)?;
+        let is_default = facts.user.default_team_id == Some(id);
+        Some(OwnTeam { id, name: names.swap_remove(at).name, role, is_default })
+    });
+    Ok(own.collect())
+}
+
 fn via(caller: &Caller) -> ViaView {
     match caller.via {
         Via::Session(_) => ViaView::Session,
-        Via::Token(_) => ViaView::Token,
+        Via::Token(_) | Via::InferenceToken(_) => ViaView::Token,
     }
 }
 

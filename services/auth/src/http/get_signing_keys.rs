@@ -1,9 +1,10 @@
 use actix_web::{HttpResponse, get, web};
+use maas_tokens::PublicKey;
 use maas_web::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::AuthState, domain::signing::PublicKey};
+use crate::app::AuthState;
 
 /// An Ed25519 public key (RFC 8037).
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,7 +32,7 @@ pub struct SigningKeySet {
 
 /// The keys that access tokens are signed with
 ///
-/// A JSON Web Key Set. During a change of keys it holds both.
+/// A JSON Web Key Set. A new key is in it some minutes before it signs, an old one until its last token has expired.
 #[utoipa::path(
     tag = "tokens",
     operation_id = "getSigningKeys",
@@ -40,7 +41,7 @@ pub struct SigningKeySet {
 )]
 #[get("/.well-known/jwks.json")]
 pub async fn get_signing_keys(state: web::Data<AuthState>) -> Result<HttpResponse, Problem> {
-    let keys = state.core().signer.public_keys().map(view).collect();
+    let keys = state.core().signing.ring().public_keys().map(view).collect();
     Ok(HttpResponse::Ok().insert_header(("cache-control", "public, max-age=300")).json(SigningKeySet { keys }))
 }
 

@@ -1,22 +1,69 @@
 //! One file per operation: request, response, refusals, documentation, handler.
 
+pub mod add_team_member;
+mod audit_file;
+mod audit_query;
+mod audit_view;
+pub mod begin_sign_in;
 pub mod change_password;
+pub mod create_group_mapping;
+pub mod create_organisation;
+pub mod create_service_account;
+pub mod create_team;
 pub mod create_token;
 pub mod create_user;
+pub mod delete_group_mapping;
+pub mod delete_organisation;
+pub mod delete_service_account;
+pub mod delete_team;
+pub mod delete_user;
+mod directory;
 pub mod end_other_sessions;
 pub mod end_session;
+pub mod end_user_sessions;
+pub mod export_audit;
+mod export_states;
+pub mod export_team_states;
 pub mod export_user_states;
+pub mod finish_sign_in;
+pub mod get_audit_chain;
 pub mod get_config;
+pub mod get_group_mapping;
 pub mod get_me;
+pub mod get_organisation;
+pub mod get_service_account;
 pub mod get_signing_keys;
+pub mod get_team;
+pub mod get_token_keys;
 pub mod get_user;
+mod group_mapping_view;
+pub mod invite_user;
 pub mod list_audit;
+pub mod list_group_mappings;
+pub mod list_organisations;
+pub mod list_revocations;
+pub mod list_service_accounts;
 pub mod list_sessions;
+pub mod list_team_members;
+pub mod list_teams;
 pub mod list_users;
+mod organisation_view;
+pub mod remove_team_member;
 pub mod reset_password;
 pub mod resolve_caller;
+pub mod revoke_token;
+pub mod revoke_tokens;
+pub mod rotate_signing_keys;
 pub mod sign_in;
+mod sign_in_page;
 pub mod sign_out;
+mod team_view;
+mod token_holder;
+pub mod update_group_mapping;
+pub mod update_organisation;
+pub mod update_service_account;
+pub mod update_team;
+pub mod update_team_member;
 pub mod update_user;
 mod user_view;
 
@@ -28,7 +75,7 @@ use serde::Serialize;
 use crate::{
     domain::{
         attempts::TooManyAttempts,
-        user::{NameFault, check_name},
+        name::{NameFault, check_name},
     },
     service::{initiator::Initiator, password_pool::PasswordPoolError, users::UserError},
 };
@@ -48,7 +95,7 @@ fn initiator(caller: &Caller, context: RequestContext) -> Initiator {
 fn session_of(caller: &Caller) -> Option<maas_types::SessionId> {
     match caller.via {
         Via::Session(id) => Some(id),
-        Via::Token(_) => None,
+        Via::Token(_) | Via::InferenceToken(_) => None,
     }
 }
 
@@ -106,9 +153,13 @@ impl From<UserError> for Problem {
             UserError::NotFound => Self::not_found("user"),
             UserError::NameTaken => Self::new(ProblemCode::AlreadyExists),
             UserError::VersionMoved => Self::new(ProblemCode::EtagMismatch),
-            UserError::LastAdmin(_) | UserError::NoPassword | UserError::ChangedMeanwhile => {
-                Self::with_detail(ProblemCode::Conflict, error.to_string())
+            UserError::NotInTeam => {
+                Self::invalid(vec![FieldFault::new("/default_team_id", "not_in_team", error.to_string())])
             }
+            UserError::LastAdmin(_)
+            | UserError::NoPassword
+            | UserError::ServiceAccountRole
+            | UserError::ChangedMeanwhile => Self::with_detail(ProblemCode::Conflict, error.to_string()),
             UserError::Password(error) => pool_problem(error),
             UserError::Random(error) => Self::internal(error),
             UserError::Store(error) => store_problem(error),

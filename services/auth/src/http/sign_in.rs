@@ -17,6 +17,7 @@ use crate::{
     app::AuthState,
     domain::{password, session::SessionClient},
     service::{
+        admit::SignInClient,
         initiator::Initiator,
         sign_in::{SignInError, SignInInput},
     },
@@ -96,10 +97,18 @@ fn input(
         .into_iter()
         .flatten(),
     )?;
+    let SignInClient { client, replaced, initiator } = sign_in_client(request, web_settings, context);
+    Ok(SignInInput { user_name: body.user_name, password: body.password.into(), client, replaced, initiator })
+}
+
+/// From where somebody signs in, whichever way.
+pub(super) fn sign_in_client(
+    request: &HttpRequest,
+    web_settings: &WebSettings,
+    context: RequestContext,
+) -> SignInClient {
     let user_agent = request.headers().get("user-agent").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(SignInInput {
-        user_name: body.user_name,
-        password: body.password.into(),
+    SignInClient {
         client: SessionClient { address: context.client_address.clone(), user_agent: user_agent.to_owned() },
         replaced: match credential(request, web_settings) {
             Ok(Some(Credential::Session(secret))) => Some(secret),
@@ -111,7 +120,7 @@ fn input(
             request_id: context.request_id,
             address: context.client_address,
         },
-    })
+    }
 }
 
 /// Names that nobody can have, and that the databases differ about.
@@ -124,7 +133,11 @@ fn sign_in_name_fault(name: &str) -> Option<FieldFault> {
     has_control.then(|| FieldFault::new(pointer, "invalid_characters", "must not hold control characters"))
 }
 
-fn session_cookie(settings: &WebSettings, secret: &SecretString, lifetime: std::time::Duration) -> Cookie<'static> {
+pub(super) fn session_cookie(
+    settings: &WebSettings,
+    secret: &SecretString,
+    lifetime: std::time::Duration,
+) -> Cookie<'static> {
     let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
     Cookie::build(settings.session_cookie(), secret.expose_secret().to_owned())
         .path("/")

@@ -1,5 +1,5 @@
 use actix_web::{HttpResponse, patch, web};
-use maas_types::{Role, UserId};
+use maas_types::{Role, TeamId, UserId};
 use maas_web::{
     JsonBody, PathParam, Problem, Require,
     etag::{self, IfMatch},
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     initiator, name_fault, no_faults,
-    user_view::{StatusView, UserView},
+    user_view::{ChangedUserView, StatusChange},
 };
 use crate::{app::AuthState, domain::user::UserChange};
 
@@ -19,11 +19,14 @@ use crate::{app::AuthState, domain::user::UserChange};
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUserRequest {
+    /// The role that an admin gives. Groups may give a higher one, which then counts.
     pub role: Option<Role>,
-    /// Disabling a user ends their sessions and tokens.
-    pub status: Option<StatusView>,
+    /// Disabling a user ends their sessions, tokens and keys. Who was invited stays so until they come.
+    pub status: Option<StatusChange>,
     #[schema(example = "Ada Lovelace", min_length = 1, max_length = 255)]
     pub display_name: Option<String>,
+    /// A team that the user owns or is a member of.
+    pub default_team_id: Option<TeamId>,
 }
 
 /// Change a user
@@ -36,9 +39,9 @@ pub struct UpdateUserRequest {
     ),
     request_body = UpdateUserRequest,
     responses(
-        (status = 200, description = "The user after the change", body = UserView),
+        (status = 200, description = "The user after the change", body = ChangedUserView),
         (status = 404, description = "No such user"),
-        (status = 409, description = "The last active admin can be neither demoted nor disabled, or the user was changed at the same time"),
+        (status = 409, description = "The last active admin can be neither demoted nor disabled; the user is not in the team; or the user was changed at the same time"),
         (status = 412, description = "The user was changed since it was read"),
     )
 )]
@@ -53,9 +56,14 @@ pub async fn update_user(
 ) -> Result<HttpResponse, Problem> {
     let body = body.0;
     no_faults(name_fault("/display_name", body.display_name.as_ref()))?;
-    let change =
-        UserChange { role: body.role, status: body.status.map(StatusView::from_api), display_name: body.display_name };
+    let change = UserChange {
+        role: body.role,
+        status: body.status.map(StatusChange::from_api),
+        display_name: body.display_name,
+        default_team: body.default_team_id,
+    };
     let initiator = initiator(&require.caller, context);
-    let user = state.core().update_user(id.0, &change, if_match.0, &initiator).await?;
-    Ok(HttpResponse::Ok().insert_header(etag::header(user.version)).json(UserView::to_api(user)))
+    let changed = state.core().update_user(id.0, &change, if_match.0, &initiator).await?;
+    let etag = etag::header(changed.user.version);
+    Ok(HttpResponse::Ok().insert_header(etag).json(ChangedUserView::to_api(changed)))
 }

@@ -6,6 +6,14 @@ mod m20261120_000001_create_users;
 mod m20261120_000002_create_sessions;
 mod m20261120_000003_create_audit;
 mod m20261120_000004_create_outbox;
+mod m20261124_000005_create_sign_in_attempts;
+mod m20261124_000006_create_group_mappings;
+mod m20261124_000006_create_teams;
+mod m20261124_000006_extend_users;
+mod m20261124_000007_create_revoked_tokens;
+mod m20261124_000007_create_signing_keys;
+mod m20261124_000008_chain_audit;
+mod m20261124_000009_create_revocations;
 
 pub struct Migrator;
 
@@ -17,6 +25,14 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000002_create_sessions::Migration),
             Box::new(m20261120_000003_create_audit::Migration),
             Box::new(m20261120_000004_create_outbox::Migration),
+            Box::new(m20261124_000005_create_sign_in_attempts::Migration),
+            Box::new(m20261124_000009_create_revocations::Migration),
+            Box::new(m20261124_000006_extend_users::Migration),
+            Box::new(m20261124_000006_create_teams::Migration),
+            Box::new(m20261124_000006_create_group_mappings::Migration),
+            Box::new(m20261124_000007_create_revoked_tokens::Migration),
+            Box::new(m20261124_000007_create_signing_keys::Migration),
+            Box::new(m20261124_000008_chain_audit::Migration),
         ]
     }
 }

@@ -1,22 +1,26 @@
 //! Keeps the audit book: stores the records of every service.
 //!
-//! Write order: insert, commit, acknowledge. A crash between commit and acknowledgement brings the record again, and the
-//! unique id lets it be stored once. What is malformed is logged, counted and acknowledged: it would never become valid.
+//! Write order: entries with their places in the chain, commit, acknowledge. A crash between commit and acknowledgement
+//! brings the record again, and the unique id lets it be stored once. What is malformed is logged, counted and acknowledged: it would never become valid.
 
 use std::{sync::Arc, time::Duration};
 
 use maas_bus::{ConsumerSpec, Message, SharedBus};
 use maas_events::topic::{AUDIT_STREAM, AUDIT_SUBJECT};
 use maas_runtime::readiness::CheckHandle;
-use maas_store::StoreError;
-use maas_types::PageLimit;
+use maas_store::{StoreError, classify};
+use maas_types::{PageLimit, UserId, UtcDay};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::Core;
+use super::{Core, audited, initiator::Initiator};
 use crate::{
-    domain::audit::{AuditEntry, AuditFilter},
+    domain::audit::{AuditEntry, AuditFilter, AuditOutcome},
     events,
-    store::{self, audit::AuditPosition},
+    store::{
+        self,
+        audit::{AuditPosition, chain},
+    },
 };
 
 const CONSUMER: &str = "auth-audit";
@@ -32,6 +36,26 @@ impl Core {
         after: Option<AuditPosition>,
     ) -> Result<Vec<AuditEntry>, StoreError> {
         store::audit::list(self.database.reader(), filter, limit, after).await
+    }
+
+    /// Who takes the book away is told by the book.
+    pub async fn note_audit_export(&self, filter: &AuditFilter, initiator: &Initiator) -> Result<(), StoreError> {
+        let wanted = json!({
+            "action": filter.action,
+            "resource_kind": filter.resource_kind,
+            "resource_id": filter.resource_id,
+            "actor_id": filter.actor_id.map(UserId::from_uuid),
+            "actor_name": filter.actor_name,
+            "service": filter.service,
+            "outcome": filter.outcome.map(AuditOutcome::as_str),
+            "from": filter.from,
+            "to": filter.to,
+            "q": filter.text,
+        });
+        let book = ("audit", String::new());
+        let entry = audited::change(initiator, "audit.export", book, (None, Some(wanted)), self.now());
+        let transaction = self.database.begin().await?;
+        self.commit(transaction, vec![entry]).await
     }
 }
 
@@ -105,9 +129,12 @@ impl AuditBook {
         }
     }
 
-    /// One statement: it commits by itself.
     async fn insert(&self, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        store::audit::insert_new(self.core.database.writer(), entries).await
+        let transaction = self.core.database.begin().await?;
+        chain::hold_book(&transaction).await?;
+        // The day is asked for under the lock, so that no later day has begun meanwhile.
+        chain::append(&transaction, entries, UtcDay::of(self.core.now())).await?;
+        transaction.commit().await.map_err(classify)
     }
 }
 

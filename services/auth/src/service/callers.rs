@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use maas_store::StoreError;
+use maas_tokens::Audience;
 use maas_types::Timestamp;
-use maas_web::{Caller, CallerResolver, Credential, IdentityUnavailable, Via};
+use maas_web::{Caller, CallerResolver, Credential, IdentityUnavailable, Via, caller::TeamMembership};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Core;
@@ -13,6 +14,7 @@ use crate::{
     domain::{
         session::{self, Session},
         user::User,
+        user_facts::effective_teams,
     },
     metrics::ValidationOutcome,
     store,
@@ -52,19 +54,30 @@ impl Core {
         };
         self.note_use(&session, now).await;
         let must_change_password = user.must_change_password;
-        Ok(Some(caller(user, Via::Session(session.id), must_change_password)))
+        Ok(Some(self.caller(user, Via::Session(session.id), must_change_password).await?))
     }
 
     /// Role and name come from the row, not from the claims: they may have changed since.
     async fn caller_of_token(&self, token: &SecretString) -> Result<Option<Caller>, StoreError> {
-        let Some(claims) = self.signer.verify(token.expose_secret(), self.now()) else {
+        let audiences = [Audience::Control, Audience::Inference];
+        let Ok(claims) = self.signing.ring().verify(token.expose_secret(), &audiences, self.now()) else {
             return Ok(None);
         };
-        let issued_at = Timestamp::from_unix_ms(claims.iat.saturating_mul(1_000));
-        let user = store::user::find(self.database.reader(), claims.sub).await?;
-        let user = user.filter(|user| user.accepts_token_of(issued_at));
+        let db = self.database.reader();
+        let user = store::user::find(db, claims.sub).await?;
+        let user = user.filter(|user| user.accepts_token_of(claims.issued_at()));
+        if user.is_none() || store::revoked_token::is_revoked(db, claims.sub, claims.jti).await? {
+            return Ok(None);
+        }
+        let via = match claims.aud {
+            Audience::Control => Via::Token(claims.jti),
+            Audience::Inference => Via::InferenceToken(claims.jti),
+        };
         // The one-time password binds sessions only: the token of a first start must work before it was changed.
-        Ok(user.map(|user| caller(user, Via::Token(claims.jti), false)))
+        match user {
+            Some(user) => Ok(Some(self.caller(user, via, false).await?)),
+            None => Ok(None),
+        }
     }
 
     /// A read must not fail because its time cannot be written; the worst is that the session idles out early.
@@ -76,10 +89,11 @@ impl Core {
             tracing::warn!(session.id = %session.id, error = %error, "the use of a session could not be noted");
         }
     }
-}
 
-fn caller(user: User, via: Via, must_change_password: bool) -> Caller {
-    // There are no teams yet.
-    let owned_teams = Vec::new();
-    Caller { user_id: user.id, user_name: user.user_name, role: user.role, via, must_change_password, owned_teams }
+    async fn caller(&self, user: User, via: Via, must_change_password: bool) -> Result<Caller, StoreError> {
+        let rows = store::team_member::of_users(self.database.reader(), &[user.id]).await?.remove(&user.id);
+        let teams = effective_teams(&rows.unwrap_or_default()).into_iter();
+        let teams = teams.map(|(team_id, role)| TeamMembership { team_id, role }).collect();
+        Ok(Caller { user_id: user.id, user_name: user.user_name, role: user.role, via, must_change_password, teams })
+    }
 }

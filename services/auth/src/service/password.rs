@@ -79,7 +79,7 @@ impl Core {
         updated.map_err(|VersionMoved| ChangePasswordError::ChangedMeanwhile)?;
         store::session::delete_others(&transaction, input.user_id, input.keep).await?;
         let entry = input.initiator.user_entry("user.change_password", (Some(&before), &after), now);
-        self.commit(transaction, vec![events::user_state(&after), events::audit_record(&entry)]).await?;
+        self.commit_user(transaction, &after, &entry).await?;
         Ok(())
     }
 

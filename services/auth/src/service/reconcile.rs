@@ -1,20 +1,21 @@
-//! Makes the state bucket true again: the owner watches its own bucket and publishes what is missing there or older
+//! Makes a state bucket true again: the owner watches its own bucket and publishes what is missing there or older
 //! than its row, e.g. after the bus came back with an older store, or at the start of an in-process bus that keeps
 //! nothing.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use maas_bus::{BusError, SharedBus, StateChange};
-use maas_events::Bucket;
+use maas_events::Delivery;
 use maas_store::StoreError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::Core;
-use crate::{events, store};
+use super::{
+    Core,
+    told::{Told, ToldValue},
+};
 
 const EVERY: Duration = Duration::from_secs(30);
-const BATCH: u64 = 500;
 
 #[derive(Debug, thiserror::Error)]
 enum ReconcileError {
@@ -25,8 +26,8 @@ enum ReconcileError {
 }
 
 /// Runs until the soft stop.
-pub async fn run(core: Arc<Core>, bus: SharedBus, stop: CancellationToken) -> anyhow::Result<()> {
-    let mut watch = bus.watch_state(Bucket::Users);
+pub async fn run(core: Arc<Core>, bus: SharedBus, told: Told, stop: CancellationToken) -> anyhow::Result<()> {
+    let mut watch = bus.watch_state(told.bucket());
     let mut seen = Seen::default();
     let mut rounds = tokio::time::interval(EVERY);
     rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -44,8 +45,9 @@ pub async fn run(core: Arc<Core>, bus: SharedBus, stop: CancellationToken) -> an
             },
             // Before the whole bucket is known, everything would look missing.
             _ = rounds.tick(), if seen.is_complete => {
-                if let Err(error) = publish_missing(&core, &bus, &seen).await {
-                    tracing::warn!(error = %error, "the users on the bus could not be brought up to date");
+                if let Err(error) = publish_missing(&core, &bus, told, &seen).await {
+                    let bucket = told.bucket().as_str();
+                    tracing::warn!(error = %error, bucket, "the values on the bus could not be brought up to date");
                 }
             }
         }
@@ -59,15 +61,15 @@ struct Seen {
     is_complete: bool,
 }
 
-async fn publish_missing(core: &Core, bus: &SharedBus, seen: &Seen) -> Result<(), ReconcileError> {
+async fn publish_missing(core: &Core, bus: &SharedBus, told: Told, seen: &Seen) -> Result<(), ReconcileError> {
     let mut last = None;
     loop {
-        let users = store::user::batch_after(core.database.reader(), last, BATCH).await?;
-        let Some(user) = users.last() else { return Ok(()) };
-        last = Some(user.id);
-        for user in &users {
-            if seen.versions.get(&events::user_key(user)).is_none_or(|version| *version < user.version) {
-                bus.deliver(events::user_state(user)).await?;
+        let page = told.page(&core.database, last).await?;
+        let Some(end) = page.last() else { return Ok(()) };
+        last = Some(end.id);
+        for ToldValue { key, version, value, .. } in page {
+            if seen.versions.get(&key).is_none_or(|seen| *seen < version) {
+                bus.deliver(Delivery::State { bucket: told.bucket(), key, version, value: value.into() }).await?;
             }
         }
     }

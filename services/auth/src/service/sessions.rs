@@ -1,14 +1,13 @@
-//! A user's own sessions.
+//! Sessions, for those who have them and for admins who end them.
 
+use maas_events::Delivery;
 use maas_store::StoreError;
 use maas_types::{PageLimit, SessionId, UserId};
+use serde_json::json;
 use uuid::Uuid;
 
-use super::{Core, initiator::Initiator};
-use crate::{
-    domain::{audit::AuditOutcome, session::Session},
-    events, store,
-};
+use super::{Core, audited, effects::Effects, initiator::Initiator};
+use crate::{domain::session::Session, store};
 
 impl Core {
     /// The sessions that have not ended, newest first; one more than `limit` if there is a next page.
@@ -28,8 +27,9 @@ impl Core {
         if !store::session::delete(&transaction, user_id, id).await? {
             return Ok(false);
         }
-        let entry = initiator.entry("session.end", ("session", id.to_string()), AuditOutcome::Success, self.now());
-        self.commit(transaction, vec![events::audit_record(&entry)]).await?;
+        let resource = ("session", id.to_string());
+        let record = audited::change(initiator, "session.end", resource, (None, None), self.now());
+        self.commit_effects(transaction, ended(user_id, record)).await?;
         Ok(true)
     }
 
@@ -42,8 +42,25 @@ impl Core {
     ) -> Result<(), StoreError> {
         let transaction = self.database.begin().await?;
         store::session::delete_others(&transaction, user_id, keep).await?;
-        let entry =
-            initiator.entry("session.end_others", ("user", user_id.to_string()), AuditOutcome::Success, self.now());
-        self.commit(transaction, vec![events::audit_record(&entry)]).await
+        let resource = ("user", user_id.to_string());
+        let record = audited::change(initiator, "session.end_others", resource, (None, None), self.now());
+        self.commit_effects(transaction, ended(user_id, record)).await.map(|_| ())
     }
+
+    /// Ends every session of somebody; how many there were. `None`: there is no such user.
+    pub async fn end_user_sessions(&self, user_id: UserId, initiator: &Initiator) -> Result<Option<u64>, StoreError> {
+        let transaction = self.database.begin().await?;
+        if store::user::find(&transaction, user_id).await?.is_none() {
+            return Ok(None);
+        }
+        let count = store::session::delete_others(&transaction, user_id, None).await?;
+        let (resource, after) = (("user", user_id.to_string()), json!({ "sessions_ended": count }));
+        let record = audited::change(initiator, "session.end_all", resource, (None, Some(after)), self.now());
+        self.commit_effects(transaction, ended(user_id, record)).await?;
+        Ok(Some(count))
+    }
+}
+
+fn ended(user: UserId, record: Delivery) -> Effects {
+    Effects { tell: vec![record], callers: vec![user], ..Effects::default() }
 }

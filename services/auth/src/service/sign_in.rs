@@ -8,7 +8,7 @@ use crate::{
     domain::{
         attempts::{AttemptKey, TooManyAttempts},
         audit::AuditOutcome,
-        provider::Provider,
+        provider::LOCAL_PROVIDER,
         random::{self, RandomUnavailable},
         session::{self, Session, SessionClient},
         user::User,
@@ -62,7 +62,7 @@ impl Core {
             Err(SignInError::TooManyAttempts(_)) => LoginOutcome::Limited,
             Err(SignInError::Password(_) | SignInError::Random(_) | SignInError::Store(_)) => LoginOutcome::Failed,
         };
-        self.metrics.login(Provider::LOCAL.id, outcome);
+        self.metrics.login(LOCAL_PROVIDER, outcome);
         result
     }
 

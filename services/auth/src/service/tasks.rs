@@ -7,7 +7,7 @@ use maas_runtime::{process::Process, readiness::CheckHandle};
 use maas_store::outbox::Relay;
 use tokio_util::sync::CancellationToken;
 
-use super::{Core, audit_book, reconcile};
+use super::{Core, audit_book, audit_retention, reconcile, signing_keys, told::Told};
 use crate::store;
 
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -21,8 +21,11 @@ pub fn spawn(core: &Arc<Core>, bus: &SharedBus, process: &Process) {
     let lifecycle = &process.lifecycle;
     // The consumer before the relay: an in-process delivery of an audit record waits for it.
     lifecycle.spawn("auth audit consumer", audit_book::keep(core.clone(), bus.clone(), consumer, stop.clone()));
+    lifecycle.spawn("auth audit retention", audit_retention::keep(core.clone(), stop.clone()));
     lifecycle.spawn("auth outbox relay", relay(core.clone(), bus.clone(), stop.clone()));
-    lifecycle.spawn("auth user state", reconcile::run(core.clone(), bus.clone(), stop.clone()));
+    lifecycle.spawn("auth user state", reconcile::run(core.clone(), bus.clone(), Told::Users, stop.clone()));
+    lifecycle.spawn("auth team state", reconcile::run(core.clone(), bus.clone(), Told::Teams, stop.clone()));
+    lifecycle.spawn("auth signing keys", signing_keys::keep(core.clone(), stop.clone()));
     lifecycle.spawn("auth checks", check(core.clone(), bus.clone(), (database, reachable), stop.clone()));
     lifecycle.spawn("auth session clean-up", clean_up(core.clone(), stop));
 }
@@ -64,6 +67,10 @@ async fn clean_up(core: Arc<Core>, stop: CancellationToken) -> anyhow::Result<()
         match ended {
             Ok(count) => tracing::debug!(sessions.removed = count, "ended sessions were removed"),
             Err(error) => tracing::warn!(error = %error, "ended sessions could not be removed"),
+        }
+        match store::sign_in_attempt::delete_expired(core.database.writer(), core.now()).await {
+            Ok(count) => tracing::debug!(attempts.removed = count, "abandoned sign-ins were removed"),
+            Err(error) => tracing::warn!(error = %error, "abandoned sign-ins could not be removed"),
         }
         tokio::select! {
             () = stop.cancelled() => return Ok(()),

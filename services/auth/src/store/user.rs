@@ -4,21 +4,22 @@ use maas_store::{
     StoreError, classify,
     ids::{parsed_from_db, time_from_db, unsigned_from_db, unsigned_to_db},
 };
-use maas_types::{PageLimit, Role, Timestamp, UserId};
+use maas_types::{Role, TeamId, Timestamp, UserId};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    Condition, QueryOrder, QuerySelect,
+    QueryOrder, QuerySelect,
     entity::prelude::*,
     sea_query::LockType,
 };
-use serde::{Deserialize, Serialize};
 
-use super::contains_text;
-use crate::domain::user::{User, UserStatus};
+use crate::domain::{
+    user::User,
+    user_status::{UserKind, UserStatus},
+};
 
 const TABLE: &str = "users";
 
-mod entity {
+pub(super) mod entity {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -30,10 +31,22 @@ mod entity {
         #[sea_orm(unique)]
         pub user_name: String,
         pub display_name: Option<String>,
+        pub kind: String,
         pub issuer: String,
         pub subject: String,
+        pub provider_id: String,
+        pub provider_name: Option<String>,
+        pub invited_name: Option<String>,
         pub status: String,
+        /// The effective one.
         pub role: String,
+        pub granted_role: String,
+        pub group_role: Option<String>,
+        pub default_team_id: Option<Uuid>,
+        pub service_team_id: Option<Uuid>,
+        /// Names in lower case, which the list searches in.
+        #[sea_orm(column_type = "Text")]
+        pub search_text: String,
         #[sea_orm(column_type = "Text", nullable)]
         pub password_hash: Option<String>,
         pub must_change_password: bool,
@@ -62,21 +75,6 @@ pub struct UserWithPassword {
     pub password_hash: Option<String>,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct UserFilter {
-    pub role: Option<Role>,
-    pub status: Option<UserStatus>,
-    /// Found in user name or display name.
-    pub text: Option<String>,
-}
-
-/// Where a page of the list ends: newest first.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub struct UserPosition {
-    pub created_at_ms: i64,
-    pub id: Uuid,
-}
-
 pub async fn insert(db: &impl ConnectionTrait, user: &User, password_hash: Option<String>) -> Result<(), StoreError> {
     let row = ActiveModel { id: Set(user.id.uuid()), password_hash: Set(password_hash), ..to_db(user) };
     Entity::insert(row).exec_without_returning(db).await.map_err(classify)?;
@@ -102,6 +100,13 @@ pub async fn update(
     Ok(if updated.rows_affected == 1 { Ok(()) } else { Err(VersionMoved) })
 }
 
+/// The same, and the password is gone.
+pub async fn erase(db: &impl ConnectionTrait, after: &User) -> Result<Result<(), VersionMoved>, StoreError> {
+    let forgotten = Entity::update_many().col_expr(Column::PasswordHash, Expr::value(Option::<String>::None));
+    forgotten.filter(Column::Id.eq(after.id.uuid())).exec(db).await.map_err(classify)?;
+    update(db, after, None).await
+}
+
 /// False, and nothing written, unless the user is active and `password_hash` is still theirs. The row stays locked
 /// until the transaction ends: a change of the password or the status comes before this or after the commit.
 ///
@@ -124,8 +129,20 @@ pub async fn note_sign_in(
     Ok(updated.rows_affected == 1)
 }
 
+/// When somebody came through a provider; the row is locked. Not a change that others hear of.
+pub async fn note_federated_sign_in(
+    transaction: &impl ConnectionTrait,
+    id: UserId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let row = ActiveModel { last_sign_in_at: Set(Some(at.unix_ms())), ..Default::default() };
+    Entity::update_many().set(row).filter(Column::Id.eq(id.uuid())).exec(transaction).await.map_err(classify)?;
+    Ok(())
+}
+
+/// A user who was not deleted.
 pub async fn find(db: &impl ConnectionTrait, id: UserId) -> Result<Option<User>, StoreError> {
-    Entity::find_by_id(id.uuid()).one(db).await.map_err(classify)?.map(from_db).transpose()
+    Entity::find_by_id(id.uuid()).filter(not_deleted()).one(db).await.map_err(classify)?.map(from_db).transpose()
 }
 
 pub async fn find_with_password(db: &impl ConnectionTrait, id: UserId) -> Result<Option<UserWithPassword>, StoreError> {
@@ -138,6 +155,45 @@ pub async fn find_by_name_with_password(
 ) -> Result<Option<UserWithPassword>, StoreError> {
     let row = Entity::find().filter(Column::UserName.eq(user_name)).one(db).await.map_err(classify)?;
     row.map(with_password).transpose()
+}
+
+/// A user who was not deleted, locked until the transaction ends.
+pub async fn lock(transaction: &impl ConnectionTrait, id: UserId) -> Result<Option<User>, StoreError> {
+    let row = Entity::find_by_id(id.uuid()).filter(not_deleted()).lock(LockType::Update).one(transaction).await;
+    row.map_err(classify)?.map(from_db).transpose()
+}
+
+/// A user who was not deleted.
+pub async fn find_by_name(db: &impl ConnectionTrait, user_name: &str) -> Result<Option<User>, StoreError> {
+    let row = Entity::find().filter(Column::UserName.eq(user_name)).filter(not_deleted()).one(db).await;
+    row.map_err(classify)?.map(from_db).transpose()
+}
+
+/// Those of `ids` who were not deleted, in the order of ids, locked until the transaction ends. Everybody who locks
+/// several users does it in this order.
+pub async fn lock_all(transaction: &impl ConnectionTrait, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+    of_ids(ids)
+        .filter(not_deleted())
+        .lock(LockType::Update)
+        .all(transaction)
+        .await
+        .map_err(classify)?
+        .into_iter()
+        .map(from_db)
+        .collect()
+}
+
+/// Those of `ids` that there are, deleted ones too, in the order of ids.
+pub async fn find_all(db: &impl ConnectionTrait, ids: &[UserId]) -> Result<Vec<User>, StoreError> {
+    of_ids(ids).all(db).await.map_err(classify)?.into_iter().map(from_db).collect()
+}
+
+fn of_ids(ids: &[UserId]) -> sea_orm::Select<Entity> {
+    Entity::find().filter(Column::Id.is_in(ids.iter().map(|id| id.uuid()))).order_by_asc(Column::Id)
+}
+
+pub(super) fn not_deleted() -> sea_orm::sea_query::SimpleExpr {
+    Column::Status.ne(UserStatus::Deleted.as_str())
 }
 
 pub async fn exists_any(db: &impl ConnectionTrait) -> Result<bool, StoreError> {
@@ -162,33 +218,6 @@ fn active_admins() -> sea_orm::Select<Entity> {
     Entity::find().filter(Column::Role.eq(Role::Admin.as_str())).filter(Column::Status.eq(UserStatus::Active.as_str()))
 }
 
-/// One more row than `limit`, if there is one: then there is a next page.
-pub async fn list(
-    db: &impl ConnectionTrait,
-    filter: &UserFilter,
-    limit: PageLimit,
-    after: Option<UserPosition>,
-) -> Result<Vec<User>, StoreError> {
-    let mut query = Entity::find();
-    if let Some(role) = filter.role {
-        query = query.filter(Column::Role.eq(role.as_str()));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(Column::Status.eq(status.as_str()));
-    }
-    if let Some(text) = &filter.text {
-        let named = Condition::any().add(contains_text(Column::UserName, text));
-        query = query.filter(named.add(contains_text(Column::DisplayName, text)));
-    }
-    if let Some(position) = after {
-        let same_time = Condition::all().add(Column::CreatedAt.eq(position.created_at_ms));
-        let older = Condition::any().add(Column::CreatedAt.lt(position.created_at_ms));
-        query = query.filter(older.add(same_time.add(Column::Id.lt(position.id))));
-    }
-    let query = query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).limit(u64::from(limit.get()) + 1);
-    query.all(db).await.map_err(classify)?.into_iter().map(from_db).collect()
-}
-
 /// Every user in the order of ids, a batch at a time, for comparing with the state bucket and for the export.
 pub async fn batch_after(db: &impl ConnectionTrait, after: Option<UserId>, size: u64) -> Result<Vec<User>, StoreError> {
     let mut query = Entity::find().order_by_asc(Column::Id).limit(size);
@@ -205,10 +234,19 @@ fn to_db(user: &User) -> ActiveModel {
         version: Set(unsigned_to_db(user.version)),
         user_name: Set(user.user_name.clone()),
         display_name: Set(user.display_name.clone()),
+        kind: Set(user.kind.as_str().to_owned()),
         issuer: Set(user.issuer.clone()),
         subject: Set(user.subject.clone()),
+        provider_id: Set(user.provider_id.clone()),
+        provider_name: Set(user.provider_name.clone()),
+        invited_name: Set(user.invited_name.clone()),
         status: Set(user.status.as_str().to_owned()),
         role: Set(user.role.as_str().to_owned()),
+        granted_role: Set(user.granted_role.as_str().to_owned()),
+        group_role: Set(user.group_role.map(|role| role.as_str().to_owned())),
+        default_team_id: Set(user.default_team_id.map(TeamId::uuid)),
+        service_team_id: Set(user.service_team_id.map(TeamId::uuid)),
+        search_text: Set(search_text(user)),
         password_hash: NotSet,
         must_change_password: Set(user.must_change_password),
         tokens_valid_from_ms: Set(user.tokens_valid_from.unix_ms()),
@@ -218,17 +256,31 @@ fn to_db(user: &User) -> ActiveModel {
     }
 }
 
+fn search_text(user: &User) -> String {
+    let names = [Some(user.user_name.as_str()), user.display_name.as_deref(), user.provider_name.as_deref()];
+    names.into_iter().flatten().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 fn with_password(mut row: Model) -> Result<UserWithPassword, StoreError> {
     let password_hash = row.password_hash.take();
     Ok(UserWithPassword { user: from_db(row)?, password_hash })
 }
 
-fn from_db(row: Model) -> Result<User, StoreError> {
+pub(super) fn from_db(row: Model) -> Result<User, StoreError> {
+    let role = |column, text: &str| parsed_from_db(TABLE, column, row.id, Role::parse(text));
     Ok(User {
         id: UserId::from_uuid(row.id),
         version: unsigned_from_db(TABLE, "version", row.id, row.version)?,
+        kind: parsed_from_db(TABLE, "kind", row.id, UserKind::parse(&row.kind))?,
         status: parsed_from_db(TABLE, "status", row.id, UserStatus::parse(&row.status))?,
-        role: parsed_from_db(TABLE, "role", row.id, Role::parse(&row.role))?,
+        role: role("role", &row.role)?,
+        granted_role: role("granted_role", &row.granted_role)?,
+        group_role: row.group_role.as_deref().map(|text| role("group_role", text)).transpose()?,
+        provider_id: row.provider_id,
+        provider_name: row.provider_name,
+        invited_name: row.invited_name,
+        default_team_id: row.default_team_id.map(TeamId::from_uuid),
+        service_team_id: row.service_team_id.map(TeamId::from_uuid),
         user_name: row.user_name,
         display_name: row.display_name,
         issuer: row.issuer,

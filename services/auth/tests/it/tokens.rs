@@ -6,7 +6,7 @@ use maas_web::remote_caller::RESOLVE_PATH;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::world::{As, INTERNAL_TOKEN, World, on_both_databases};
+use crate::world::{Answer, As, INTERNAL_TOKEN, World, on_both_databases};
 
 on_both_databases! {
     a_session_makes_a_token_that_others_can_verify,
@@ -18,17 +18,26 @@ on_both_databases! {
     the_role_of_a_token_follows_the_user,
     the_first_admins_token_works_before_the_password_is_changed,
     services_resolve_callers_with_the_internal_token_only,
+    every_documented_form_of_expiration_has_its_answer,
+    errors_of_the_compatible_interface_are_in_openais_shape,
+    a_token_opens_only_what_it_is_for,
+    tokens_for_the_control_plane_come_from_a_session_only,
+    revoking_all_tokens_leaves_sessions_and_later_tokens,
+    revoking_one_token_leaves_the_others,
+    a_revoked_token_is_in_the_persons_state_until_it_expires,
+    beyond_a_hundred_revoked_tokens_the_older_ones_go_together,
+    ids_of_tokens_that_cannot_be_are_not_found,
 }
 
 async fn token_of(world: &World, session: &As) -> String {
-    let created = world.post("/api/v1/tokens", session, json!({})).await;
+    let created = world.post("/api/v1/tokens", session, json!({"aud": "control"})).await;
     assert_eq!(created.status, 201, "{}", created.body);
     created.body["token"].as_str().unwrap().to_owned()
 }
 
 async fn a_session_makes_a_token_that_others_can_verify(world: World) {
     let (id, ada) = world.person("ada", "user").await;
-    let created = world.post("/api/v1/tokens", &ada, json!({"expiration": "2h30m"})).await;
+    let created = world.post("/api/v1/tokens", &ada, json!({"expiration": "2h30m", "aud": "control"})).await;
     assert_eq!(created.body["expiration"], "2h30m0s");
     assert_eq!(created.body["expiresAt"].as_i64().unwrap() - created.body["issuedAt"].as_i64().unwrap(), 9_000);
     // The body may be missing as a whole.
@@ -146,4 +155,172 @@ async fn services_resolve_callers_with_the_internal_token_only(world: World) {
     assert_eq!(resolve("wrong", &question).await.status, 401);
     let unknown = json!({"kind": "session", "value": "unknown"});
     assert_eq!(resolve(INTERNAL_TOKEN, &unknown).await.body, json!({"caller": null}));
+}
+
+/// The forms of docs/tokens.md: a lifetime in seconds, or the code of the fault.
+async fn every_documented_form_of_expiration_has_its_answer(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    for (expiration, lifetime) in
+        [(json!(3600), 3_600), (json!("3600"), 3_600), (json!(null), 14_400), (json!("1h"), 3_600)]
+    {
+        let created = world.post("/maas-api/v1/tokens", &ada, json!({"expiration": expiration})).await;
+        assert_eq!(created.status, 201, "{expiration}: {}", created.body);
+        assert_eq!(created.body["expiresAt"].as_i64().unwrap() - created.body["issuedAt"].as_i64().unwrap(), lifetime);
+    }
+    for (expiration, fault) in [
+        (json!("1d"), "invalid_duration"),
+        (json!(""), "invalid_duration"),
+        (json!("-1h"), "too_short"),
+        (json!("9m59s"), "too_short"),
+        (json!(1e30), "too_long"),
+        (json!("24h0m1s"), "too_long"),
+    ] {
+        let refused = world.post("/api/v1/tokens", &ada, json!({"expiration": expiration})).await;
+        assert_eq!((refused.status.as_u16(), &refused.body["errors"][0]["code"]), (400, &json!(fault)), "{expiration}");
+        let refused = world.post("/maas-api/v1/tokens", &ada, json!({"expiration": expiration})).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.body["error"]["param"]),
+            (400, &json!("expiration")),
+            "{expiration}"
+        );
+    }
+}
+
+fn openai_error(answer: &Answer) -> (u16, &str, &str) {
+    let error = &answer.body["error"];
+    assert_eq!(error["request_id"], answer.header("x-request-id"), "{}", answer.body);
+    assert_eq!(error.as_object().unwrap().len(), 6, "{error}");
+    (answer.status.as_u16(), error["type"].as_str().unwrap(), error["code"].as_str().unwrap())
+}
+
+async fn errors_of_the_compatible_interface_are_in_openais_shape(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let refused = world.post("/maas-api/v1/tokens", &ada, json!({"expiration": "9m"})).await;
+    assert_eq!(openai_error(&refused), (400, "invalid_request_error", "invalid_input"));
+    let nobody = world.post("/maas-api/v1/tokens", &As::Nobody, json!({})).await;
+    assert_eq!(openai_error(&nobody), (401, "authentication_error", "not_authenticated"));
+    let key = As::Token("sk-maas-abc".to_owned());
+    let refused = world.post("/maas-api/v1/tokens", &key, json!({})).await;
+    assert_eq!(openai_error(&refused), (403, "permission_error", "api_key_not_allowed"));
+    let missing = world.delete("/maas-api/v1/tokens/none", &ada).await;
+    assert_eq!(openai_error(&missing), (404, "not_found_error", "not_found"));
+    let token = As::Token(inference_token(&world, &ada).await.0);
+    let refused = world.post("/maas-api/v1/tokens", &token, json!({})).await;
+    assert_eq!(openai_error(&refused), (403, "permission_error", "permission_denied"));
+}
+
+/// The token and its id.
+async fn inference_token(world: &World, session: &As) -> (String, String) {
+    let created = world.post("/maas-api/v1/tokens", session, json!({})).await;
+    assert_eq!(created.status, 201, "{}", created.body);
+    let text = |field: &str| created.body[field].as_str().unwrap().to_owned();
+    (text("token"), text("jti"))
+}
+
+/// How the platform resolves the token for other services.
+async fn resolved(world: &World, token: &str) -> Value {
+    let question = json!({"kind": "token", "value": token});
+    let request = world.request(Method::POST, RESOLVE_PATH, &As::Token(INTERNAL_TOKEN.to_owned()));
+    world.send(request.set_json(question)).await.body["caller"].clone()
+}
+
+async fn a_token_opens_only_what_it_is_for(world: World) {
+    let (_, ada) = world.person("ada", "admin").await;
+    let (token, _) = inference_token(&world, &ada).await;
+    assert!(resolved(&world, &token).await["via"]["inference_token"].is_string());
+    for path in ["/api/v1/me", "/api/v1/users", "/api/v1/audit"] {
+        let refused = world.get(path, &As::Token(token.clone())).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (403, "permission_denied"), "{path}");
+    }
+    let control = token_of(&world, &ada).await;
+    assert_eq!(world.get("/api/v1/me", &As::Token(control)).await.status, 200);
+}
+
+async fn tokens_for_the_control_plane_come_from_a_session_only(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let control = json!({"aud": "control"});
+    assert_eq!(world.post("/api/v1/tokens", &ada, control.clone()).await.status, 201);
+    assert_eq!(world.post("/maas-api/v1/tokens", &ada, control.clone()).await.status, 403);
+    assert_eq!(world.post("/api/v1/tokens", &ada, json!({"aud": "everything"})).await.pointer(), "/aud");
+    let token = As::Token(inference_token(&world, &ada).await.0);
+    assert_eq!(world.post("/api/v1/tokens", &token, control).await.code(), "permission_denied");
+}
+
+async fn revoking_all_tokens_leaves_sessions_and_later_tokens(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let (_, bob) = world.person("bob", "user").await;
+    let (bobs, _) = inference_token(&world, &bob).await;
+    for path in ["/maas-api/v1/tokens", "/api/v1/tokens"] {
+        let control = token_of(&world, &ada).await;
+        let (inference, _) = inference_token(&world, &ada).await;
+        let answer = world.delete(path, &As::Token(inference.clone())).await;
+        assert_eq!((answer.status.as_u16(), &answer.body), (204, &Value::Null));
+        assert_eq!((resolved(&world, &control).await, resolved(&world, &inference).await), (Value::Null, Value::Null));
+        assert_eq!(world.get("/api/v1/me", &ada).await.status, 200);
+        let (later, _) = inference_token(&world, &ada).await;
+        assert_eq!(resolved(&world, &later).await["user_name"], "ada", "a token of the same moment");
+    }
+    assert_eq!(resolved(&world, &bobs).await["user_name"], "bob");
+}
+
+async fn revoking_one_token_leaves_the_others(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let (_, bob) = world.person("bob", "user").await;
+    let (first, first_id) = inference_token(&world, &ada).await;
+    let (second, second_id) = inference_token(&world, &ada).await;
+    // Somebody else's request changes nothing.
+    assert_eq!(world.delete(&format!("/api/v1/tokens/{first_id}"), &bob).await.status, 204);
+    assert_eq!(resolved(&world, &first).await["user_name"], "ada");
+
+    let path = format!("/maas-api/v1/tokens/{first_id}");
+    assert_eq!(world.delete(&path, &ada).await.status, 204);
+    assert_eq!(world.delete(&path, &ada).await.status, 204);
+    assert_eq!(resolved(&world, &first).await, Value::Null);
+    assert_eq!(resolved(&world, &second).await["user_name"], "ada");
+    // With the token itself.
+    assert_eq!(world.delete(&format!("/api/v1/tokens/{second_id}"), &As::Token(second.clone())).await.status, 204);
+    assert_eq!(resolved(&world, &second).await, Value::Null);
+}
+
+async fn a_revoked_token_is_in_the_persons_state_until_it_expires(world: World) {
+    let (id, ada) = world.person("ada", "user").await;
+    let (_, token_id) = inference_token(&world, &ada).await;
+    world.delete(&format!("/api/v1/tokens/{token_id}"), &ada).await;
+    let revoked = crate::user_state::of(&world, &id).await.revoked_tokens;
+    assert_eq!(revoked.len(), 1);
+    assert_eq!(revoked[0].token_id, token_id.parse::<maas_types::TokenId>().unwrap().uuid().as_bytes()[..]);
+
+    world.clock.advance(Duration::from_secs(25 * 3_600));
+    let one_time = crate::world::PASSWORD;
+    let ada = world.sign_in("ada", one_time).await.session();
+    let (_, other) = inference_token(&world, &ada).await;
+    world.delete(&format!("/api/v1/tokens/{other}"), &ada).await;
+    assert_eq!(crate::user_state::of(&world, &id).await.revoked_tokens.len(), 1);
+}
+
+async fn beyond_a_hundred_revoked_tokens_the_older_ones_go_together(world: World) {
+    let (id, ada) = world.person("ada", "user").await;
+    let (unlisted, _) = inference_token(&world, &ada).await;
+    let mut ids = Vec::new();
+    for _ in 0..102 {
+        ids.push(inference_token(&world, &ada).await.1);
+        world.clock.advance(Duration::from_secs(1));
+    }
+    let (kept, _) = inference_token(&world, &ada).await;
+    for token in &ids {
+        assert_eq!(world.delete(&format!("/api/v1/tokens/{token}"), &ada).await.status, 204);
+    }
+    assert_eq!(crate::user_state::of(&world, &id).await.revoked_tokens.len(), 100);
+    assert_eq!(resolved(&world, &unlisted).await, Value::Null, "it is older than what is no longer listed");
+    assert_eq!(resolved(&world, &kept).await["user_name"], "ada");
+}
+
+async fn ids_of_tokens_that_cannot_be_are_not_found(world: World) {
+    let (_, ada) = world.person("ada", "user").await;
+    let of_next_year = maas_types::TokenId::new_at(maas_types::Timestamp::from_unix_ms(1_800_000_000_000));
+    assert_eq!(world.delete(&format!("/api/v1/tokens/{of_next_year}"), &ada).await.status, 404);
+    let of_last_year = maas_types::TokenId::new_at(maas_types::Timestamp::from_unix_ms(1_700_000_000_000));
+    assert_eq!(world.delete(&format!("/api/v1/tokens/{of_last_year}"), &ada).await.status, 204);
+    assert!(matches!(world.delete("/api/v1/tokens/all", &ada).await.status.as_u16(), 400 | 404));
+    assert_eq!(world.delete(&format!("/api/v1/tokens/{of_last_year}"), &As::Nobody).await.status, 401);
 }

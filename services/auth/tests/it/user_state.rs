@@ -35,6 +35,15 @@ async fn wait_for(watch: &mut StateWatch, wanted: impl Fn(&UserState) -> bool) -
     tokio::time::timeout(PATIENCE, search).await.expect("the state never came")
 }
 
+/// The newest state of the user with this id, once its outbox is empty.
+pub async fn of(world: &World, id: &str) -> UserState {
+    let uuid = id.parse::<maas_types::UserId>().unwrap().uuid();
+    let shown = world.get(&format!("/api/v1/users/{id}"), &world.admin().await).await;
+    let version: u64 = shown.header("etag").trim_matches('"').parse().unwrap();
+    let mut watch = world.bus.watch_state(Bucket::Users);
+    wait_for(&mut watch, |state| state.id == uuid.as_bytes()[..] && state.version == version).await
+}
+
 async fn a_change_of_a_user_reaches_the_state_bucket(world: World) {
     let mut watch = world.bus.watch_state(Bucket::Users);
     let (id, _) = world.person("ada", "user").await;
@@ -46,7 +55,7 @@ async fn a_change_of_a_user_reaches_the_state_bucket(world: World) {
     assert_eq!(world.patch(&format!("/api/v1/users/{id}"), &world.admin().await, change).await.status, 200);
     let state = wait_for(&mut watch, |state| is_ada(state) && state.version == 3).await;
     assert_eq!((state.status(), state.role.as_str()), (UserStatus::Disabled, "admin"));
-    assert_eq!(state.tokens_valid_from_ms, 1_763_000_001_000);
+    assert_eq!(state.tokens_valid_from_ms, 1_763_000_000_124);
 }
 
 async fn a_bucket_that_lost_its_values_is_filled_again(world: World) {

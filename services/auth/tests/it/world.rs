@@ -17,7 +17,13 @@ use maas_runtime::{config::Secret, process::Process};
 use maas_store::{ConnectOptions, Database, DatabaseUrl};
 use maas_testkit::{Postgres, TestDatabase};
 use maas_types::{FixedClock, Timestamp};
-use maas_web::{SharedCallerResolver, WebSettings, internal::InternalTokens, middleware::control_plane};
+use maas_web::{
+    SharedCallerResolver, WebSettings,
+    internal::InternalTokens,
+    middleware::control_plane,
+    refusals::{RefusalBook, RefusalBooks},
+};
+use sea_orm::{ConnectionTrait as _, DatabaseBackend};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -86,7 +92,10 @@ pub struct World {
     pub database: Database,
     pub admin: FirstAdmin,
     pub public_origin: String,
-    keeper: Keeper,
+    /// What it was started with.
+    pub settings: AuthSettings,
+    keeper: Arc<Keeper>,
+    refusals: RefusalBooks,
 }
 
 /// What a call is made with.
@@ -139,23 +148,45 @@ impl World {
 
     /// The cluster of [`World::on_own_cluster`].
     pub fn cluster(&self) -> &Postgres {
-        match &self.keeper {
+        match &*self.keeper {
             Keeper::Cluster { cluster, .. } => cluster,
             Keeper::Folder { .. } | Keeper::Postgres { .. } => panic!("this world has no cluster of its own"),
         }
     }
 
-    async fn start((database, keeper): (Database, Keeper)) -> Self {
+    async fn start(place: (Database, Keeper)) -> Self {
+        Self::start_with(place, settings()).await
+    }
+
+    pub async fn start_with((database, keeper): (Database, Keeper), settings: AuthSettings) -> Self {
         maas_auth::migrate(&database).await.unwrap();
         maas_auth::check_schema(&database).await.unwrap();
         let clock = Arc::new(FixedClock::at(Timestamp::from_unix_ms(1_763_000_000_123)));
+        Self::serve((database, Arc::new(keeper)), settings, clock).await
+    }
+
+    /// Another replica on the same database, with settings of its own.
+    pub async fn replica(&self, settings: AuthSettings) -> Self {
+        self.replica_at(settings, self.clock.clone()).await
+    }
+
+    /// The same with another clock, where somebody's outside our walls runs.
+    pub async fn replica_at(&self, settings: AuthSettings, clock: Arc<FixedClock>) -> Self {
+        Self::serve((self.database.clone(), self.keeper.clone()), settings, clock).await
+    }
+
+    async fn serve(
+        (database, keeper): (Database, Arc<Keeper>),
+        settings: AuthSettings,
+        clock: Arc<FixedClock>,
+    ) -> Self {
         let process = Process { clock: clock.clone(), ..Process::new().unwrap() };
         let bus: SharedBus = Arc::new(InProcessBus::new());
-        let settings = settings();
         let public_origin = settings.public_url.clone();
-        let auth = Auth::start(settings, database.clone(), bus.clone(), &process).await.unwrap();
+        let auth = Auth::start(settings.clone(), database.clone(), bus.clone(), &process).await.unwrap();
         let admin = auth.ensure_first_admin().await.unwrap();
-        Self { auth, bus, clock, process, database, admin, public_origin, keeper }
+        let refusals = refusals(&auth, &process);
+        Self { auth, bus, clock, process, database, admin, public_origin, settings, keeper, refusals }
     }
 
     pub fn one_time_password(&self) -> String {
@@ -177,6 +208,26 @@ impl World {
         let change = json!({"current_password": one_time, "new_password": PASSWORD});
         assert_eq!(self.post("/api/v1/auth/password", &session, change).await.status, 204);
         (created.body["user"]["id"].as_str().unwrap().to_owned(), session)
+    }
+
+    /// Rows of people of the provider `corp` who have been here and are all in one group.
+    pub async fn fill_users(&self, count: u32, group: &str) {
+        let id = match self.database.backend() {
+            DatabaseBackend::Postgres => "gen_random_uuid()",
+            _ => "randomblob(16)",
+        };
+        let people = format!(
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
+             INSERT INTO users (id, version, user_name, issuer, subject, provider_id, status, role, must_change_password, \
+                 tokens_valid_from_ms, created_at, updated_at) \
+             SELECT {id}, 1, 'person ' || n, 'https://corp.example', 'person ' || n, 'corp', 'active', 'user', false, 0, n, n \
+             FROM numbers"
+        );
+        let groups =
+            format!("INSERT INTO user_groups SELECT id, '{group}' FROM users WHERE issuer = 'https://corp.example'");
+        for sql in [people, groups] {
+            self.database.writer().execute_unprepared(&sql).await.unwrap();
+        }
     }
 
     pub async fn sign_in(&self, user_name: &str, password: &str) -> Answer {
@@ -228,6 +279,7 @@ impl World {
         let app = App::new()
             .wrap(from_fn(control_plane))
             .app_data(web::Data::new(web_settings))
+            .app_data(web::Data::new(self.refusals.clone()))
             .app_data(web::Data::new(InternalTokens(vec![SecretString::from(INTERNAL_TOKEN)])))
             .app_data(web::Data::<SharedCallerResolver>::new(self.auth.resolver()))
             .configure(|services| self.auth.configure(&mut ServiceConfig::new(services)))
@@ -245,4 +297,12 @@ pub fn settings() -> AuthSettings {
         signing_key: Secret::new(generate_signing_key().unwrap()),
         ..AuthSettings::default()
     }
+}
+
+fn refusals(service: &Auth, process: &Process) -> RefusalBooks {
+    let outbox = service.outbox();
+    RefusalBooks::of(RefusalBook::start("auth", process, move |deliveries, now| {
+        let outbox = outbox.clone();
+        async move { outbox.tell(deliveries, now).await }
+    }))
 }

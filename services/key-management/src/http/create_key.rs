@@ -1,14 +1,12 @@
-use maas_types::input::InputFault;
 use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, post, web};
-use maas_runtime::config::HumanDuration;
-use maas_types::{Timestamp, UserId};
+use maas_types::{TeamId, Timestamp, UserId};
 use maas_web::{JsonBody, Problem, Require, etag, middleware::RequestContext, permission::CreateKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{actor, body::KeyBody, idempotency::IdempotencyKey, invalid};
+use super::{body::KeyBody, expiry::expiry_from_api, idempotency::IdempotencyKey, invalid};
 use crate::{
     domain::expiry::ExpiryRequest,
     service::{CreateKeyInput, KeyService},
@@ -31,8 +29,18 @@ pub struct CreateKeyRequest {
     #[serde(default)]
     #[schema(example = json!({"stage": "production"}))]
     labels: BTreeMap<String, String>,
-    /// How long the key lives: `1h`, `24h`, `30d`, `90d`, or `never` where that is allowed. Not together with
-    /// `expires_at`. 90 days when both are left out.
+    /// Networks in CIDR notation, or addresses; left out or null for everywhere. Never empty.
+    #[serde(default)]
+    #[schema(example = json!(["10.0.0.0/8", "192.0.2.7"]), min_items = 1, max_items = 50)]
+    allowed_cidrs: Option<Vec<String>>,
+    /// What it may be used for: `chat`, `completion`, `embeddings`, `responses`, `messages`, `count_tokens`, `rerank`,
+    /// `speech`, `transcription`, `translation`, `image_generation`, `image_edit`, `moderation`, `tokenize`,
+    /// `detokenize`; left out or null for everything. Never empty.
+    #[serde(default)]
+    #[schema(example = json!(["chat", "embeddings"]), min_items = 1)]
+    allowed_operations: Option<Vec<String>>,
+    /// How long the key lives: `1h`, `24h`, `30d`, `90d`, or `never` where that is allowed; `getKeyPresets` says what is.
+    /// Not together with `expires_at`. The platform's default when both are left out.
     #[serde(default)]
     #[schema(example = "30d")]
     expires_in: Option<String>,
@@ -40,10 +48,20 @@ pub struct CreateKeyRequest {
     #[serde(default)]
     #[schema(example = json!(null))]
     expires_at: Option<Timestamp>,
-    /// Whose key it will be; the caller's when left out. Only admins make keys for others.
+    /// A key for a short task: it lives for at most 1 hour, which is also what it gets when nothing else is said, and is
+    /// forgotten after its end.
+    #[serde(default)]
+    #[schema(default = false)]
+    ephemeral: bool,
+    /// Whose key it will be, a person's or a service account's; the caller's when left out. Only admins make keys for
+    /// others, and owners of a team for its service accounts.
     #[serde(default)]
     #[schema(example = json!(null))]
     owner_id: Option<UserId>,
+    /// The team that its usage is booked to. The key's owner must be an owner or a member of it.
+    #[serde(default)]
+    #[schema(example = json!(null))]
+    team_id: Option<TeamId>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -56,31 +74,21 @@ pub struct CreatedKey {
 
 impl CreateKeyRequest {
     fn into_input(self, caller: UserId, idempotency: IdempotencyKey) -> Result<CreateKeyInput, Problem> {
-        let expiry = expiry(self.expires_in.as_deref(), self.expires_at).map_err(|fault| invalid(vec![fault]))?;
+        let expiry = expiry_from_api(self.expires_in.as_deref(), self.expires_at);
+        let expiry = expiry.map_err(|fault| invalid(vec![fault]))?.unwrap_or(ExpiryRequest::Default);
         Ok(CreateKeyInput {
             name: self.name,
             description: self.description,
             models: self.models,
             labels: self.labels,
+            allowed_cidrs: self.allowed_cidrs,
+            allowed_operations: self.allowed_operations,
             expiry,
+            ephemeral: self.ephemeral,
+            team_id: self.team_id,
             owner_id: self.owner_id.unwrap_or(caller),
             idempotency: idempotency.0,
         })
-    }
-}
-
-fn expiry(expires_in: Option<&str>, expires_at: Option<Timestamp>) -> Result<ExpiryRequest, InputFault> {
-    match (expires_in, expires_at) {
-        (None, None) => Ok(ExpiryRequest::Default),
-        (None, Some(time)) => Ok(ExpiryRequest::At(time)),
-        (Some("never"), None) => Ok(ExpiryRequest::Never),
-        (Some(text), None) => match text.parse::<HumanDuration>() {
-            Ok(duration) => Ok(ExpiryRequest::In(duration.get())),
-            Err(error) => Err(InputFault::new("/expires_in", "invalid_value", error.to_string())),
-        },
-        (Some(_), Some(_)) => {
-            Err(InputFault::new("/expires_at", "not_together", "send expires_in or expires_at, not both"))
-        }
     }
 }
 
@@ -105,9 +113,9 @@ pub async fn create_key(
     body: JsonBody<CreateKeyRequest>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, scope) = (require.caller.user_id, require.scope);
+    let (caller, scope) = (require.caller.user_id, service.reach(&require.caller, require.scope));
     let input = body.0.into_input(caller, idempotency)?;
-    let (key, plain) = service.create_key(input, caller, scope, &actor(require.caller, context)).await?;
+    let (key, plain) = service.create_key(input, caller, &scope, &context.actor(&require.caller)).await?;
     let created = CreatedKey { key: KeyBody::to_api(&key, service.clock.now()), secret: plain.expose().to_owned() };
     Ok(HttpResponse::Created()
         .insert_header(("location", format!("/api/v1/keys/{}", key.id)))

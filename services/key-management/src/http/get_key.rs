@@ -22,6 +22,7 @@ pub async fn get_key(
     id: PathParam<KeyId>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let key = service.get_key(id.0, require.scope).await?;
+    let scope = service.reach(&require.caller, require.scope);
+    let key = service.get_key(id.0, &scope).await?;
     Ok(answer(HttpResponse::Ok(), &key, service.clock.now()))
 }

@@ -5,11 +5,8 @@ use maas_web::{OptionalBody, PathParam, Problem, Require, middleware::RequestCon
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{actor, answer, body::KeyBody, invalid};
+use super::{MAX_REASON, answer_stopped, body::StoppedKey, invalid};
 use crate::{domain::key::StatusChange, service::KeyService};
-
-/// The longest reason, in characters.
-const MAX_REASON: usize = 500;
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,14 +25,16 @@ impl RevokeKeyRequest {
     }
 }
 
-/// Revokes an API key for ever. The answer comes once that is durable; revoking again changes nothing.
+/// Revokes an API key for ever. The answer comes once that is durable and after at most 2 seconds, and says how many proxies
+/// refuse the key; one that has not confirmed is named, with the time by which it refuses it in any case. Revoking again
+/// changes nothing.
 #[utoipa::path(
     operation_id = "revokeKey",
     tag = "keys",
     params(("id" = KeyId, Path, description = "Id of the key")),
     request_body(content = Option<RevokeKeyRequest>, description = "May be left out"),
     responses(
-        (status = 200, description = "The revoked key", body = KeyBody,
+        (status = 200, description = "The revoked key, and how many proxies refuse it", body = StoppedKey,
             headers(("ETag" = String, description = "Version of the key, for If-Match"))),
         (status = 404, description = "There is no such key, or it is somebody else's"),
     )
@@ -48,8 +47,8 @@ pub async fn revoke_key(
     body: OptionalBody<RevokeKeyRequest>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = require.scope;
-    let actor = actor(require.caller, context);
-    let key = service.change_status(id.0, &body.0.into_change()?, scope, &actor).await?;
-    Ok(answer(HttpResponse::Ok(), &key, service.clock.now()))
+    let scope = service.reach(&require.caller, require.scope);
+    let actor = context.actor(&require.caller);
+    let stopped = service.stop_key(id.0, &body.0.into_change()?, &scope, &actor).await?;
+    Ok(answer_stopped(stopped, service.clock.now()))
 }

@@ -2,8 +2,8 @@ use actix_web::{HttpResponse, post, web};
 use maas_types::KeyId;
 use maas_web::{PathParam, Problem, Require, middleware::RequestContext, permission::ManageKeys};
 
-use super::{actor, answer, body::KeyBody};
-use crate::{domain::key::StatusChange, service::KeyService};
+use super::{answer, body::KeyBody};
+use crate::service::KeyService;
 
 /// Lets a blocked API key work again; unblocking an active key changes nothing.
 #[utoipa::path(
@@ -24,8 +24,8 @@ pub async fn unblock_key(
     id: PathParam<KeyId>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = require.scope;
-    let actor = actor(require.caller, context);
-    let key = service.change_status(id.0, &StatusChange::Unblock, scope, &actor).await?;
+    let scope = service.reach(&require.caller, require.scope);
+    let actor = context.actor(&require.caller);
+    let key = service.unblock_key(id.0, &scope, &actor).await?;
     Ok(answer(HttpResponse::Ok(), &key, service.clock.now()))
 }

@@ -4,6 +4,9 @@ use sea_orm_migration::prelude::*;
 
 mod m20261120_000001_create_keys;
 mod m20261120_000002_create_idempotency_keys;
+mod m20261124_000003_extend_keys;
+mod m20261124_000004_create_subscriptions;
+mod m20261124_000005_create_revocations;
 
 pub struct Migrator;
 
@@ -13,6 +16,9 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261120_000001_create_keys::Migration),
             Box::new(m20261120_000002_create_idempotency_keys::Migration),
+            Box::new(m20261124_000003_extend_keys::Migration),
+            Box::new(m20261124_000004_create_subscriptions::Migration),
+            Box::new(m20261124_000005_create_revocations::Migration),
         ]
     }
 }

@@ -1,27 +1,26 @@
 //! A new key. Its secret leaves here once, in the answer, and is written nowhere.
 
-use maas_types::input::{InputFault, MAX_DESCRIPTION, check_name, check_text};
-use std::time::Duration;
-
+use maas_events::audit_entry::Actor;
 use maas_keys::{ParsedKey, PlainKey};
 use maas_store::StoreError;
-use maas_types::{KeyId, Timestamp, UserId};
-use maas_web::AccessScope;
+use maas_types::{
+    KeyId, TeamId, Timestamp, UserId,
+    input::{InputFault, MAX_DESCRIPTION, check_name, check_text},
+};
 
-use super::{Change, KeyService, error::KeyError, model_names::resolve_models};
+use super::{Change, KeyService, error::KeyError, model_names::resolve_models, replay::remember};
 use crate::{
     domain::{
-        actor::Actor,
-        expiry::ExpiryRequest,
+        expiry::{ExpiryRequest, resolve_ephemeral},
         key::{AllowedModels, Key},
         labels::{Labels, check_labels},
+        owner::KeyScope,
+        restrictions::{parse_networks, parse_operations},
+        secret::StoredSecret,
         status::StoredStatus,
     },
     store::{self, idempotency::IdempotencyHash},
 };
-
-/// How long a replayed create is recognised.
-const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Clone)]
 pub struct CreateKeyInput {
@@ -30,8 +29,14 @@ pub struct CreateKeyInput {
     /// Names or aliases; `None` for all that the owner may use.
     pub models: Option<Vec<String>>,
     pub labels: Labels,
+    /// `None`: from everywhere.
+    pub allowed_cidrs: Option<Vec<String>>,
+    /// `None`: for everything.
+    pub allowed_operations: Option<Vec<String>>,
     pub expiry: ExpiryRequest,
+    pub ephemeral: bool,
     pub owner_id: UserId,
+    pub team_id: Option<TeamId>,
     pub idempotency: Option<IdempotencyHash>,
 }
 
@@ -41,7 +46,7 @@ impl KeyService {
         &self,
         input: CreateKeyInput,
         caller: UserId,
-        scope: AccessScope,
+        scope: &KeyScope,
         actor: &Actor,
     ) -> Result<(Key, PlainKey), KeyError> {
         let result = self.try_create_key(input, caller, scope, actor).await;
@@ -53,10 +58,10 @@ impl KeyService {
         &self,
         input: CreateKeyInput,
         caller: UserId,
-        scope: AccessScope,
+        scope: &KeyScope,
         actor: &Actor,
     ) -> Result<(Key, PlainKey), KeyError> {
-        if !scope.covers(input.owner_id) {
+        if !scope.manages(input.owner_id) {
             return Err(KeyError::OwnerNotAllowed);
         }
         let now = self.clock.now();
@@ -87,38 +92,56 @@ impl KeyService {
         check_name("/name", &input.name, &mut faults);
         check_text("/description", &input.description, MAX_DESCRIPTION, &mut faults);
         check_labels(&input.labels, &mut faults);
-        let expires_at = self.expiry.resolve(input.expiry, now).map_err(|fault| faults.push(fault)).ok().flatten();
-        if input.owner_id != caller {
-            self.check_owner(input.owner_id, &mut faults)?;
-        }
+        let expires_at = self.expiry_of(&input, now).map_err(|fault| faults.push(fault)).ok().flatten();
+        let owner_kind = self.check_owner(&input, caller, &mut faults)?;
+        let networks = input.allowed_cidrs.as_ref().and_then(|texts| parse_networks(texts, &mut faults));
+        let operations = input.allowed_operations.as_ref().and_then(|texts| parse_operations(texts, &mut faults));
         let models = match &input.models {
             None => Some(AllowedModels::All),
             Some(names) => resolve_models(&self.models, names, None, &mut faults)?,
         };
         let Some(models) = models.filter(|_| faults.is_empty()) else { return Err(KeyError::Invalid(faults)) };
         let plain = PlainKey::generate()?;
-        let pepper = self.peppers.current();
         let key = Key {
             id: KeyId::new_at(now),
             version: 1,
             public_id: plain.public_id(),
-            secret_mac: pepper.mac(&ParsedKey::parse(plain.expose().as_bytes())?),
-            pepper_version: pepper.version(),
+            secret: self.stored_secret(&plain)?,
+            previous: None,
             name: input.name,
             description: input.description,
             owner_id: input.owner_id,
-            team_id: None,
+            owner_kind,
+            team_id: input.team_id,
             models,
+            networks,
+            operations,
             labels: input.labels,
             status: StoredStatus::Active,
             expires_at,
+            ephemeral: input.ephemeral,
             created_at: now,
             updated_at: now,
             created_by: actor.user_id(),
             revoked_at: None,
             revoke_reason: None,
+            last_use: None,
         };
         Ok((key, plain))
+    }
+
+    /// What is kept of a new secret.
+    pub(super) fn stored_secret(&self, plain: &PlainKey) -> Result<StoredSecret, KeyError> {
+        let pepper = self.peppers.current();
+        let mac = pepper.mac(&ParsedKey::parse(plain.expose().as_bytes())?);
+        Ok(StoredSecret { mac, pepper_version: pepper.version() })
+    }
+
+    fn expiry_of(&self, input: &CreateKeyInput, now: Timestamp) -> Result<Option<Timestamp>, InputFault> {
+        if input.ephemeral {
+            return resolve_ephemeral(input.expiry, now, now).map(Some);
+        }
+        self.expiry.resolve(input.expiry, now)
     }
 
     async fn insert_key(
@@ -129,35 +152,12 @@ impl KeyService {
         now: Timestamp,
     ) -> Result<(), KeyError> {
         let transaction = self.database.begin().await?;
-        if let Some((caller, hash)) = idempotency {
-            store::idempotency::delete_before(&transaction, now.minus(IDEMPOTENCY_WINDOW)).await?;
-            store::idempotency::insert(&transaction, caller, &hash, key.id, now).await?;
-        }
+        remember(&transaction, idempotency, key.id, now).await?;
         store::key::insert(&transaction, key).await?;
         let change = Change { action: "key.create", actor, before: None, after: key };
         change.append_to_outbox(&transaction, now).await?;
         transaction.commit().await.map_err(StoreError::from)?;
         self.signal.wake();
-        Ok(())
-    }
-
-    async fn find_replayed(
-        &self,
-        idempotency: Option<(UserId, IdempotencyHash)>,
-        now: Timestamp,
-    ) -> Result<Option<KeyId>, KeyError> {
-        let Some((caller, hash)) = idempotency else { return Ok(None) };
-        let since = now.minus(IDEMPOTENCY_WINDOW);
-        Ok(store::idempotency::find(self.database.reader(), caller, &hash, since).await?)
-    }
-
-    fn check_owner(&self, owner: UserId, faults: &mut Vec<InputFault>) -> Result<(), KeyError> {
-        if !self.users.is_caught_up() {
-            return Err(KeyError::NotCaughtUp("users"));
-        }
-        if !self.users.is_active(owner) {
-            faults.push(InputFault::new("/owner_id", "unknown_user", "there is no active user with this id"));
-        }
         Ok(())
     }
 }

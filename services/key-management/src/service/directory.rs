@@ -1,4 +1,4 @@
-//! What is known of models and users: the last values of their buckets, held in memory.
+//! What is known of models, users and teams: the last values of their buckets, held in memory.
 
 use std::{
     collections::HashMap,
@@ -11,11 +11,13 @@ use std::{
 use bytes::Bytes;
 use maas_bus::StateChange;
 use maas_events::{
-    state::{ModelState, UserState, UserStatus},
+    state::{ModelState, TeamMembership, TeamState, UserState, UserStatus},
     validate::required_uuid,
 };
-use maas_types::UserId;
+use maas_types::{ModelId, TeamId, TeamRole, UserId};
 use prost::Message as _;
+
+use crate::{domain::owner::OwnerKind, store::seen_model::HeardModel};
 
 /// One kind of thing that a bucket describes.
 pub trait Entry: Sized + Send + Sync + 'static {
@@ -43,18 +45,44 @@ struct Versioned<T> {
 
 pub type ModelDirectory = Directory<ModelEntry>;
 pub type UserDirectory = Directory<UserEntry>;
+pub type TeamDirectory = Directory<TeamEntry>;
 
 #[derive(Debug, Clone)]
 pub struct ModelEntry {
+    pub id: ModelId,
+    pub version: u64,
     pub name: String,
     pub aliases: Vec<String>,
     pub enabled: bool,
+    pub restricted: bool,
 }
 
+impl ModelEntry {
+    /// What of it decides on subscriptions.
+    pub fn heard(&self) -> HeardModel {
+        HeardModel { id: self.id, version: self.version, restricted: self.restricted }
+    }
+}
+
+/// A team that there is.
 #[derive(Debug, Clone, Copy)]
+pub struct TeamEntry(TeamId);
+
+#[derive(Debug, Clone)]
 pub struct UserEntry {
     pub id: UserId,
     pub active: bool,
+    pub kind: OwnerKind,
+    /// Of the last sign-in; they give plans.
+    pub groups: Box<[String]>,
+    teams: Box<[(TeamId, TeamRole)]>,
+}
+
+impl UserEntry {
+    /// Whether keys of this person may belong to the team.
+    pub fn may_use(&self, team: TeamId) -> bool {
+        self.teams.iter().any(|(member_of, role)| *member_of == team && role.may_use())
+    }
 }
 
 impl<T> Default for Directory<T> {
@@ -117,20 +145,68 @@ impl Directory<ModelEntry> {
             self.find_map(|model| has_alias(model).then(|| model.name.clone()))
         })
     }
+
+    /// The enabled model that `text` names by its id, its name or an alias.
+    pub fn named(&self, text: &str) -> Option<ModelEntry> {
+        if let Ok(id) = text.parse() {
+            return self.by_id(id).filter(|model| model.enabled);
+        }
+        let name = self.public_name(text)?;
+        self.find_map(|model| (model.name == name).then(|| model.clone()))
+    }
+
+    pub fn by_id(&self, id: ModelId) -> Option<ModelEntry> {
+        let held = self.read();
+        let entry = held.entries.get(&id.uuid().simple().to_string());
+        entry.and_then(|versioned| versioned.entry.as_ref()).filter(|entry| entry.id == id).cloned()
+    }
+}
+
+impl Directory<TeamEntry> {
+    pub fn has(&self, team: TeamId) -> bool {
+        let held = self.read();
+        let entry = held.entries.get(&team.uuid().simple().to_string());
+        entry.and_then(|versioned| versioned.entry).is_some_and(|entry| entry.0 == team)
+    }
 }
 
 impl Directory<UserEntry> {
-    pub fn is_active(&self, user: UserId) -> bool {
+    /// What is known of a person or service account; `None` also for one that was deleted.
+    pub fn user(&self, user: UserId) -> Option<UserEntry> {
         let held = self.read();
         let entry = held.entries.get(&user.uuid().simple().to_string());
-        entry.and_then(|versioned| versioned.entry.as_ref()).is_some_and(|entry| entry.id == user && entry.active)
+        entry.and_then(|versioned| versioned.entry.as_ref()).filter(|entry| entry.id == user).cloned()
+    }
+
+    /// The service accounts that belong to one of these teams. Looks at everybody.
+    pub fn service_accounts_of(&self, teams: &[TeamId]) -> Vec<UserId> {
+        let belongs = |entry: &&UserEntry| {
+            entry.kind == OwnerKind::ServiceAccount && entry.teams.iter().any(|(team, _)| teams.contains(team))
+        };
+        let held = self.read();
+        let known = held.entries.values().filter_map(|versioned| versioned.entry.as_ref());
+        known.filter(belongs).map(|entry| entry.id).collect()
     }
 }
 
 impl Entry for ModelEntry {
     fn decode(value: &Bytes) -> Option<Self> {
-        let state = ModelState::decode(value.clone()).ok()?;
-        (!state.deleted).then_some(Self { name: state.name, aliases: state.aliases, enabled: state.enabled })
+        let state = ModelState::decode(value.clone()).ok().filter(|state| !state.deleted)?;
+        Some(Self {
+            id: ModelId::from_uuid(required_uuid("id", &state.id).ok()?),
+            version: state.version,
+            name: state.name,
+            aliases: state.aliases,
+            enabled: state.enabled,
+            restricted: state.restricted,
+        })
+    }
+}
+
+impl Entry for TeamEntry {
+    fn decode(value: &Bytes) -> Option<Self> {
+        let state = TeamState::decode(value.clone()).ok().filter(|state| !state.deleted)?;
+        Some(Self(TeamId::from_uuid(required_uuid("id", &state.id).ok()?)))
     }
 }
 
@@ -139,8 +215,18 @@ impl Entry for UserEntry {
         let state = UserState::decode(value.clone()).ok()?;
         let active = state.status() == UserStatus::Active;
         let id = required_uuid("id", &state.id).ok()?;
-        (!state.deleted).then_some(Self { id: UserId::from_uuid(id), active })
+        // A value of before there were kinds has none.
+        let kind = OwnerKind::parse(&state.kind).unwrap_or(OwnerKind::User);
+        let teams = state.teams.iter().filter_map(membership).collect();
+        let groups = state.groups.into_boxed_slice();
+        (!state.deleted).then_some(Self { id: UserId::from_uuid(id), active, kind, groups, teams })
     }
+}
+
+/// `None` for a role that this version does not know: nothing follows from it.
+fn membership(membership: &TeamMembership) -> Option<(TeamId, TeamRole)> {
+    let team = required_uuid("teams.team_id", &membership.team_id).ok()?;
+    Some((TeamId::from_uuid(team), TeamRole::parse(&membership.role)?))
 }
 
 #[cfg(test)]
@@ -149,7 +235,8 @@ mod tests {
 
     fn model(key: &str, version: u64, name: &str, alias: &str) -> StateChange {
         let aliases = vec![alias.to_owned()];
-        let state = ModelState { name: name.to_owned(), aliases, enabled: true, version, ..ModelState::default() };
+        let id = Bytes::from_static(&[7; 16]);
+        let state = ModelState { id, name: name.to_owned(), aliases, enabled: true, version, ..ModelState::default() };
         StateChange::Value { key: key.to_owned(), version, value: state.encode_to_vec().into() }
     }
 

@@ -5,7 +5,7 @@ use maas_store::StoreError;
 use maas_types::KeyId;
 use maas_types::input::InputFault;
 
-use crate::domain::status::KeyIsRevoked;
+use crate::domain::status::RefusedMove;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -16,8 +16,11 @@ pub enum KeyError {
     NotFound,
     #[error("keys for other people are made by admins")]
     OwnerNotAllowed,
+    /// The caller owns the key's team, and no more.
+    #[error("owners of a team may block and revoke its keys; only the owner of a key and admins change it")]
+    NotManaged,
     #[error(transparent)]
-    Revoked(#[from] KeyIsRevoked),
+    Refused(#[from] RefusedMove),
     #[error("the key was changed since it was read")]
     VersionMismatch,
     /// Others changed the key again and again at the same moment.
@@ -45,7 +48,8 @@ impl KeyError {
             Self::Invalid(_)
             | Self::NotFound
             | Self::OwnerNotAllowed
-            | Self::Revoked(_)
+            | Self::NotManaged
+            | Self::Refused(_)
             | Self::VersionMismatch
             | Self::Replayed(_) => false,
         }

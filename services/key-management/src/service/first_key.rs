@@ -1,13 +1,13 @@
 //! The key that a first start makes for its first admin.
 
+use maas_events::audit_entry::Actor;
 use maas_keys::PlainKey;
 use maas_types::UserId;
-use maas_web::AccessScope;
 
 use super::{CreateKeyInput, KeyService, error::KeyError};
 use crate::{
-    domain::{actor::Actor, expiry::ExpiryRequest, labels::Labels},
-    store,
+    domain::{expiry::ExpiryRequest, labels::Labels, owner::KeyScope},
+    events, store,
 };
 
 impl KeyService {
@@ -22,11 +22,15 @@ impl KeyService {
             description: String::new(),
             models: None,
             labels: Labels::new(),
+            allowed_cidrs: None,
+            allowed_operations: None,
             expiry: ExpiryRequest::Default,
+            ephemeral: false,
             owner_id: owner,
+            team_id: None,
             idempotency: None,
         };
-        let (_, plain) = self.create_key(input, owner, AccessScope::All, &Actor::system()).await?;
+        let (_, plain) = self.create_key(input, owner, &KeyScope::All, &Actor::system(events::SERVICE)).await?;
         Ok(Some(plain))
     }
 }

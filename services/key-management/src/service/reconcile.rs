@@ -1,17 +1,16 @@
-//! The owner watches its own bucket and publishes again what is missing there or older than its row.
+//! The owner watches its own buckets and publishes again what is missing there or older than its row.
 //!
 //! In normal times the outbox delivers everything and nothing is found here. A bus that lost or rolled back its state
 //! is brought up to date by this, without anybody noticing.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, future::Future, marker::PhantomData, time::Duration};
 
 use maas_bus::{BusError, SharedBus, StateChange, StateWatch};
-use maas_events::Bucket;
+use maas_events::{Bucket, Delivery};
 use maas_store::{Database, StoreError};
-use maas_types::KeyId;
+use sea_orm::DatabaseConnection;
 use tokio::time::{Interval, MissedTickBehavior};
-
-use crate::{events, store};
+use uuid::Uuid;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 const PAGE: u64 = 1_000;
@@ -24,19 +23,41 @@ pub enum ReconcileError {
     Bus(#[from] BusError),
 }
 
-pub struct Reconciler {
+/// The rows behind a bucket.
+pub trait Rows: Send + 'static {
+    const BUCKET: Bucket;
+
+    /// The id that a value of the bucket is about; `None` for a name that is not ours.
+    fn id_of(name: &str) -> Option<Uuid>;
+
+    /// Up to `limit` versions of all rows, by id, after `after`.
+    fn versions(
+        database: &DatabaseConnection,
+        after: Option<Uuid>,
+        limit: u64,
+    ) -> impl Future<Output = Result<Vec<(Uuid, u64)>, StoreError>> + Send;
+
+    /// The values of these rows, at most a page of them.
+    fn deliveries(
+        database: &DatabaseConnection,
+        ids: Vec<Uuid>,
+    ) -> impl Future<Output = Result<Vec<Delivery>, StoreError>> + Send;
+}
+
+pub struct Reconciler<R> {
     database: Database,
     bus: SharedBus,
     watch: StateWatch,
     /// The versions in the bucket, as far as heard.
-    published: HashMap<KeyId, u64>,
+    published: HashMap<Uuid, u64>,
     caught_up: bool,
+    rows: PhantomData<fn() -> R>,
 }
 
-impl Reconciler {
+impl<R: Rows> Reconciler<R> {
     pub fn new(database: Database, bus: SharedBus) -> Self {
-        let watch = bus.watch_state(Bucket::Keys);
-        Self { database, bus, watch, published: HashMap::new(), caught_up: false }
+        let watch = bus.watch_state(R::BUCKET);
+        Self { database, bus, watch, published: HashMap::new(), caught_up: false, rows: PhantomData }
     }
 
     /// Runs until the bus is closed or the future is dropped.
@@ -60,7 +81,7 @@ impl Reconciler {
                 self.caught_up = false;
             }
             StateChange::Value { key, version, .. } => {
-                if let Some(id) = events::key_of_bucket_key(&key) {
+                if let Some(id) = R::id_of(&key) {
                     self.published.insert(id, version);
                 }
             }
@@ -75,23 +96,27 @@ impl Reconciler {
         if !self.caught_up {
             return;
         }
+        let bucket = R::BUCKET.as_str();
         match self.try_publish_outdated().await {
             Ok(0) => {}
-            Ok(count) => tracing::info!(keys.count = count, "published keys that the bus did not have"),
-            Err(error) => tracing::warn!(error = %error, "the keys on the bus could not be compared with the rows"),
+            Ok(count) => tracing::info!(bucket, values.count = count, "published values that the bus did not have"),
+            Err(error) => tracing::warn!(bucket, error = %error, "the bus could not be compared with the rows"),
         }
     }
 
     async fn try_publish_outdated(&self) -> Result<usize, ReconcileError> {
         let (mut published, mut after) = (0, None);
         loop {
-            let page = store::key_page::walk_versions(self.database.reader(), after, PAGE).await?;
+            let page = R::versions(self.database.reader(), after, PAGE).await?;
             let Some((last, _)) = page.last() else { return Ok(published) };
             after = Some(*last);
-            let is_outdated = |(id, version): &(KeyId, u64)| self.published.get(id).is_none_or(|held| held < version);
-            let outdated = page.into_iter().filter(is_outdated).map(|(id, _)| id);
-            for key in store::key_page::find_many(self.database.reader(), outdated).await? {
-                self.bus.deliver(events::state_delivery(&key)).await?;
+            let is_outdated = |(id, version): &(Uuid, u64)| self.published.get(id).is_none_or(|held| held < version);
+            let outdated: Vec<Uuid> = page.into_iter().filter(is_outdated).map(|(id, _)| id).collect();
+            if outdated.is_empty() {
+                continue;
+            }
+            for delivery in R::deliveries(self.database.reader(), outdated).await? {
+                self.bus.deliver(delivery).await?;
                 published += 1;
             }
         }

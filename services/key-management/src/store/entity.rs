@@ -31,6 +31,21 @@ pub mod keys {
         pub revoked_at: Option<i64>,
         #[sea_orm(column_type = "Text", nullable)]
         pub revoke_reason: Option<String>,
+        // The secret before the last rotation: all three or none.
+        pub previous_secret_mac: Option<Vec<u8>>,
+        pub previous_pepper_version: Option<i32>,
+        pub previous_valid_until: Option<i64>,
+        pub owner_kind: String,
+        /// A JSON array of texts, never empty.
+        #[sea_orm(column_type = "Text", nullable)]
+        pub allowed_cidrs: Option<String>,
+        /// A JSON array of texts, never empty.
+        #[sea_orm(column_type = "Text", nullable)]
+        pub allowed_operations: Option<String>,
+        pub ephemeral: bool,
+        pub last_used_at: Option<i64>,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub last_used_address: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -71,6 +86,27 @@ pub mod key_models {
             Relation::Keys.def()
         }
     }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// The labels again, as rows, for lists to be filtered by.
+pub mod key_labels {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "key_labels")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub key_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
+        pub label: String,
+        #[sea_orm(column_type = "Text")]
+        pub value: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
 
     impl ActiveModelBehavior for ActiveModel {}
 }

@@ -8,9 +8,12 @@ use uuid::Uuid;
 
 use super::{
     convert::{key_from_db, key_to_db},
-    entity::{key_models, keys},
+    entity::{key_labels, key_models, keys},
 };
-use crate::domain::key::{AllowedModels, Key};
+use crate::domain::{
+    key::{AllowedModels, Key},
+    labels::Labels,
+};
 
 pub async fn find(connection: &impl ConnectionTrait, id: KeyId) -> Result<Option<Key>, StoreError> {
     one(connection, keys::Entity::find_by_id(id.uuid())).await
@@ -31,7 +34,8 @@ pub async fn any_exists(connection: &impl ConnectionTrait) -> Result<bool, Store
 
 pub async fn insert(connection: &impl ConnectionTrait, key: &Key) -> Result<(), StoreError> {
     keys::Entity::insert(key_to_db(key)).exec_without_returning(connection).await.map_err(classify)?;
-    insert_models(connection, key).await
+    insert_models(connection, key).await?;
+    insert_labels(connection, key.id, &key.labels).await
 }
 
 /// Writes `key` over the version before it. `false`: somebody else changed it meanwhile, nothing was written.
@@ -51,7 +55,23 @@ pub async fn replace(connection: &impl ConnectionTrait, before: &Key, key: &Key)
         old.exec(connection).await.map_err(classify)?;
         insert_models(connection, key).await?;
     }
+    if before.labels != key.labels {
+        let old = key_labels::Entity::delete_many().filter(key_labels::Column::KeyId.eq(key.id.uuid()));
+        old.exec(connection).await.map_err(classify)?;
+        insert_labels(connection, key.id, &key.labels).await?;
+    }
     Ok(true)
+}
+
+/// Removes the version of a key that was read. `false`: somebody changed it meanwhile, or it is gone.
+pub async fn delete(connection: &impl ConnectionTrait, key: &Key) -> Result<bool, StoreError> {
+    let deleted = keys::Entity::delete_many()
+        .filter(keys::Column::Id.eq(key.id.uuid()))
+        .filter(keys::Column::Version.eq(unsigned_to_db(key.version)))
+        .exec(connection)
+        .await
+        .map_err(classify)?;
+    Ok(deleted.rows_affected > 0)
 }
 
 async fn insert_models(connection: &impl ConnectionTrait, key: &Key) -> Result<(), StoreError> {
@@ -59,6 +79,19 @@ async fn insert_models(connection: &impl ConnectionTrait, key: &Key) -> Result<(
     let rows =
         models.iter().map(|model| key_models::ActiveModel { key_id: Set(key.id.uuid()), model: Set(model.clone()) });
     key_models::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(classify)?;
+    Ok(())
+}
+
+async fn insert_labels(connection: &impl ConnectionTrait, key: KeyId, labels: &Labels) -> Result<(), StoreError> {
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let rows = labels.iter().map(|(label, value)| key_labels::ActiveModel {
+        key_id: Set(key.uuid()),
+        label: Set(label.clone()),
+        value: Set(value.clone()),
+    });
+    key_labels::Entity::insert_many(rows).exec_without_returning(connection).await.map_err(classify)?;
     Ok(())
 }
 

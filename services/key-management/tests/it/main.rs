@@ -19,16 +19,30 @@ macro_rules! on_both_databases {
     )*};
 }
 
+mod access;
+mod bulk_revoke;
 mod bus;
 mod create_key;
 mod degraded;
 mod delivery;
 mod document;
+mod ephemeral;
 mod export_key_states;
+mod key_uses;
 mod list_keys;
 mod lookup;
 mod migrations;
+mod plans;
+mod presets;
+mod refusals;
+mod report_leak;
+mod restrictions;
 mod rights;
+mod rotate_key;
 mod status;
+mod subscription_cascades;
+mod subscription_walks;
+mod subscriptions;
+mod teams;
 mod update_key;
 mod world;

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Person, World};
+use crate::world::{Answer, NOW, Person, World};
 
 on_both_databases! {
     an_edit_changes_what_it_names
@@ -10,6 +12,30 @@ on_both_databases! {
     null_means_all_models_and_nothing_else
     an_edit_that_changes_nothing_keeps_the_version
     faulty_edits_change_nothing
+    a_life_is_shortened_and_extended_within_the_maximum
+}
+
+async fn a_life_is_shortened_and_extended_within_the_maximum(world: World) {
+    let user = world.user();
+    let (id, _) = world.create(user, json!({"name": "x", "expires_in": "30d"})).await;
+    let path = format!("/api/v1/keys/{id}");
+    let (hour, year) = (Duration::from_secs(3_600), Duration::from_secs(365 * 86_400));
+    let shortened = world.patch(user, &path, json!({"expires_at": NOW.plus(hour).to_string()})).await;
+    assert_eq!(shortened.body["expires_at"], json!(NOW.plus(hour).to_string()), "{}", shortened.body);
+    assert_eq!(world.published(&id, 2).await.expires_at_ms, NOW.plus(hour).unix_ms());
+    world.clock.advance(hour);
+    assert_eq!(world.get(user, &path).await.body["status"], json!("expired"));
+    let extended = world.patch(user, &path, json!({"expires_in": "365d"})).await;
+    assert_eq!(extended.body["expires_at"], json!(NOW.plus(hour).plus(year).to_string()));
+    assert_eq!(extended.body["status"], json!("active"));
+    for (edit, code) in [
+        (json!({"expires_in": "366d"}), "too_late"),
+        (json!({"expires_in": "never"}), "never_not_allowed"),
+        (json!({"expires_at": NOW.to_string()}), "in_the_past"),
+        (json!({"expires_in": null}), "invalid_value"),
+    ] {
+        assert_eq!(world.patch(user, &path, edit.clone()).await.faults()[0].1, code, "{edit}");
+    }
 }
 
 async fn patch_if(world: &World, user: Person, path: &str, etag: &str, body: Value) -> Answer {

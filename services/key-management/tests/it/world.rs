@@ -18,21 +18,23 @@ use maas_bus::{Bus as _, ConsumerSpec, StateChange};
 use maas_events::{
     Bucket, Delivery,
     audit::AuditRecord,
-    state::{KeyState, ModelState, UserState, UserStatus},
+    state::{KeyState, ModelState, TeamMembership, UserState, UserStatus},
     topic::{AUDIT_STREAM, AUDIT_SUBJECT},
 };
 use maas_key_management::{KeyManagement, KeyManagementSettings, SCHEMA, generate_pepper, migrate};
 use maas_runtime::{config::Secret, process::Process};
 use maas_store::{ConnectOptions, Database, DatabaseUrl};
 use maas_testkit::{Postgres, TestDatabase, eventually};
-use maas_types::{FixedClock, ModelId, Role, Timestamp, TokenId, UserId};
+use maas_types::{FixedClock, ModelId, Role, TeamId, TeamRole, Timestamp, TokenId, UserId};
 use maas_web::{
     Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings,
-    internal::InternalTokens, middleware::control_plane,
+    internal::InternalTokens,
+    middleware::control_plane,
+    refusals::{RefusalBook, RefusalBooks},
 };
 use prost::Message as _;
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::bus::SwitchedBus;
 
@@ -47,6 +49,7 @@ pub struct World {
     pub process: Process,
     pub clock: Arc<FixedClock>,
     pub audit: Arc<Mutex<Vec<AuditRecord>>>,
+    pub refusals: RefusalBooks,
     pub place: Place,
 }
 
@@ -69,6 +72,8 @@ pub struct Answer {
 pub struct Person {
     pub id: UserId,
     pub role: Role,
+    /// The one team that they belong to.
+    pub team: Option<(TeamId, TeamRole)>,
 }
 
 impl World {
@@ -89,11 +94,12 @@ impl World {
         publish_model(&bus, "bge-m3", &[], 1).await;
         let audit = collect_audit_records(&bus).await;
         let (service, process) = start_service(&database, &bus, &clock).await;
-        Self { service, database, bus, process, clock, audit, place }
+        let refusals = refusals(&service, &process);
+        Self { service, database, bus, process, clock, audit, refusals, place }
     }
 
     pub fn person(&self, role: Role) -> Person {
-        Person { id: UserId::from_uuid(uuid::Uuid::now_v7()), role }
+        Person { id: UserId::from_uuid(uuid::Uuid::now_v7()), role, team: None }
     }
 
     pub fn user(&self) -> Person {
@@ -106,11 +112,47 @@ impl World {
 
     /// Makes a person known to the service, as auth would.
     pub async fn publish_user(&self, person: Person, version: u64, status: UserStatus) {
+        self.publish(person, UserState { version, status: status.into(), ..UserState::default() }).await;
+    }
+
+    /// An active user of a team, known to the service.
+    pub async fn member(&self, team: TeamId, role: TeamRole) -> Person {
+        let member = Person { team: Some((team, role)), ..self.user() };
+        self.publish_user(member, 1, UserStatus::Active).await;
+        self.wait_until_known(member).await;
+        member
+    }
+
+    /// An active service account of a team, known to the service.
+    pub async fn service_account(&self, team: TeamId) -> Person {
+        let account = Person { team: Some((team, TeamRole::Member)), ..self.user() };
+        let state = UserState { version: 1, status: UserStatus::Active.into(), ..UserState::default() };
+        self.publish(account, UserState { kind: "service_account".to_owned(), ..state }).await;
+        self.wait_until_known(account).await;
+        account
+    }
+
+    /// The news have arrived once an admin can make a key for them.
+    async fn wait_until_known(&self, person: Person) {
+        let probe = json!({"name": "probe", "owner_id": person.id, "ephemeral": true});
+        let key = eventually(DEADLINE, || async {
+            let answer = self.post(self.admin(), "/api/v1/keys", probe.clone()).await;
+            (answer.status == 201).then(|| answer.body["key"]["id"].as_str().unwrap().to_owned())
+        });
+        let key = key.await;
+        assert_eq!(self.act(self.admin(), &format!("/api/v1/keys/{key}/revoke")).await.status, 200);
+    }
+
+    async fn publish(&self, person: Person, state: UserState) {
+        let version = state.version;
+        let membership = |(team, role): (TeamId, TeamRole)| TeamMembership {
+            team_id: Bytes::copy_from_slice(team.uuid().as_bytes()),
+            role: role.as_str().to_owned(),
+        };
         let state = UserState {
             id: Bytes::copy_from_slice(person.id.uuid().as_bytes()),
-            version,
-            status: status.into(),
-            ..UserState::default()
+            teams: person.team.into_iter().map(membership).collect(),
+            ..state
         };
         let key = person.id.uuid().simple().to_string();
         let value = state.encode_to_vec().into();
@@ -155,6 +197,7 @@ impl World {
             .wrap(from_fn(control_plane))
             .app_data(web::Data::new(resolver))
             .app_data(web::Data::new(settings))
+            .app_data(web::Data::new(self.refusals.clone()))
             .app_data(web::Data::new(InternalTokens(vec![INTERNAL_TOKEN.into()])))
             .configure(|services| service.configure_internal(services))
             .configure(|services| {
@@ -204,7 +247,8 @@ impl Place {
 
 impl Person {
     pub fn signs(self, request: TestRequest) -> TestRequest {
-        request.insert_header(("authorization", format!("Bearer user:{}:{}", self.id, self.role.as_str())))
+        let team = self.team.map(|(team, role)| format!(":{team}:{}", role.as_str())).unwrap_or_default();
+        request.insert_header(("authorization", format!("Bearer user:{}:{}{team}", self.id, self.role.as_str())))
     }
 }
 
@@ -301,7 +345,7 @@ fn check_documented(method: &Method, path: &str, status: StatusCode) {
     assert!(documented.is_object(), "{method} {template} answered {status}, which the document does not list");
 }
 
-/// Credentials are names: `user:<id>:<role>`.
+/// Credentials are names: `user:<id>:<role>`, and `:<team>:<role in it>` of those who belong to one.
 struct Names;
 
 #[async_trait]
@@ -311,13 +355,26 @@ impl CallerResolver for Names {
         let mut parts = token.expose_secret().split(':').skip(1);
         let (Some(id), Some(role)) = (parts.next(), parts.next()) else { return Ok(None) };
         let (Ok(user_id), Some(role)) = (id.parse(), Role::parse(role)) else { return Ok(None) };
+        let team = parts.next().zip(parts.next());
+        let membership = |(team, role): (&str, &str)| maas_web::TeamMembership {
+            team_id: team.parse().unwrap(),
+            role: TeamRole::parse(role).unwrap(),
+        };
         Ok(Some(Caller {
             user_id,
             user_name: "somebody".to_owned(),
             role,
             via: Via::Token(TokenId::from_uuid(uuid::Uuid::now_v7())),
             must_change_password: false,
-            owned_teams: Vec::new(),
+            teams: team.map(membership).into_iter().collect(),
         }))
     }
+}
+
+fn refusals(service: &KeyManagement, process: &Process) -> RefusalBooks {
+    let outbox = service.outbox();
+    RefusalBooks::of(RefusalBook::start("key-management", process, move |deliveries, now| {
+        let outbox = outbox.clone();
+        async move { outbox.tell(deliveries, now).await }
+    }))
 }

@@ -1,6 +1,5 @@
 //! Rules and types of the catalogue; knows neither actix nor sea-orm.
 
-pub mod actor;
 pub mod credential;
 pub mod dialect;
 pub mod fault;

@@ -5,7 +5,7 @@ use maas_web::{JsonBody, Problem, Require, etag, middleware::RequestContext, per
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{actor, model::CatalogModel, problem};
+use super::{model::CatalogModel, problem};
 use crate::{
     app::CatalogState,
     domain::{
@@ -48,13 +48,14 @@ pub async fn create_model(
     body: JsonBody<CreateModelRequest>,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
+    let access = state.0.access.of(&require.caller)?;
     let fields = ModelFields::from(&body.0);
     let CreateModelRequest { name, upstreams, price, .. } = body.0;
     let input = CreateModelInput { name, fields, upstreams, price };
-    let created = state.0.create_model(input, &actor(&require.caller, context)).await.map_err(problem)?;
+    let created = state.0.create_model(input, &context.actor(&require.caller)).await.map_err(problem)?;
     let whole = state.0.model(created.id).await.map_err(problem)?;
     Ok(HttpResponse::Created()
         .insert_header(("location", format!("/api/v1/models/{}", created.id)))
         .insert_header(etag::header(whole.model.version))
-        .json(CatalogModel::to_api(&whole, require.scope, state.0.clock.now())))
+        .json(CatalogModel::to_api(&whole, &access, require.scope, state.0.clock.now())))
 }

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, post, web};
 use maas_types::ModelId;
 use maas_web::{JsonBody, PathParam, Problem, Require, middleware::RequestContext, permission::ManageModels};
 
-use super::{actor, price::CatalogPrice, problem};
+use super::{price::CatalogPrice, problem};
 use crate::{app::CatalogState, domain::price::PriceInput};
 
 /// Adds a version of a model's price, from now or from a later time on. Versions are never edited.
@@ -27,7 +27,7 @@ pub async fn create_price(
     body: JsonBody<PriceInput>,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = actor(&require.caller, context);
+    let actor = context.actor(&require.caller);
     let price = state.0.create_price(id.0, &body.0, &actor).await.map_err(problem)?;
     Ok(HttpResponse::Created()
         .insert_header(("location", format!("/api/v1/models/{}/prices", id.0)))

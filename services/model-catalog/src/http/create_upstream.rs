@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, post, web};
 use maas_types::ModelId;
 use maas_web::{JsonBody, PathParam, Problem, Require, etag, middleware::RequestContext, permission::ManageModels};
 
-use super::{actor, problem, upstream::CatalogUpstream};
+use super::{problem, upstream::CatalogUpstream};
 use crate::{app::CatalogState, domain::upstream_fields::UpstreamFields};
 
 /// Adds an upstream to a model.
@@ -26,7 +26,7 @@ pub async fn create_upstream(
     body: JsonBody<UpstreamFields>,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = actor(&require.caller, context);
+    let actor = context.actor(&require.caller);
     let upstream = state.0.create_upstream(id.0, &body.0, &actor).await.map_err(problem)?;
     Ok(HttpResponse::Created()
         .insert_header(("location", format!("/api/v1/upstreams/{}", upstream.id)))

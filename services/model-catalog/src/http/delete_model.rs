@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, delete, web};
 use maas_types::ModelId;
 use maas_web::{PathParam, Problem, Require, etag::IfMatch, middleware::RequestContext, permission::ManageModels};
 
-use super::{actor, problem};
+use super::problem;
 use crate::app::CatalogState;
 
 /// Deletes a model with its upstreams and prices. Keys that name it stay as they are.
@@ -30,6 +30,6 @@ pub async fn delete_model(
     if_match: IfMatch,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
-    state.0.delete_model(id.0, if_match.0, &actor(&require.caller, context)).await.map_err(problem)?;
+    state.0.delete_model(id.0, if_match.0, &context.actor(&require.caller)).await.map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }

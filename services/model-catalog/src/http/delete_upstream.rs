@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, delete, web};
 use maas_types::UpstreamId;
 use maas_web::{PathParam, Problem, Require, etag::IfMatch, middleware::RequestContext, permission::ManageModels};
 
-use super::{actor, problem};
+use super::problem;
 use crate::app::CatalogState;
 
 /// Deletes an upstream. One that a source made comes back with the source's next run.
@@ -29,6 +29,6 @@ pub async fn delete_upstream(
     if_match: IfMatch,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
-    state.0.delete_upstream(id.0, if_match.0, &actor(&require.caller, context)).await.map_err(problem)?;
+    state.0.delete_upstream(id.0, if_match.0, &context.actor(&require.caller)).await.map_err(problem)?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -24,9 +24,11 @@ pub async fn get_model(
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
     let whole = state.0.model(id.0).await.map_err(problem)?;
-    if require.scope != AccessScope::All && !whole.model.is_offered() {
+    let access = state.0.access.of(&require.caller)?;
+    let is_visible = whole.model.is_offered() && access.opens(&whole.model.name);
+    if require.scope != AccessScope::All && !is_visible {
         return Err(Problem::not_found("model"));
     }
-    let body = CatalogModel::to_api(&whole, require.scope, state.0.clock.now());
+    let body = CatalogModel::to_api(&whole, &access, require.scope, state.0.clock.now());
     Ok(HttpResponse::Ok().insert_header(etag::header(whole.model.version)).json(body))
 }

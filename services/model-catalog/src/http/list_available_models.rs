@@ -1,7 +1,7 @@
 //! `GET /maas-api/v1/models`: the list in the form that clients of earlier platforms know.
 
 use actix_web::{get, web};
-use maas_web::{Problem, Require, permission::ReadModels};
+use maas_web::{ForInference, Problem, permission::ReadModels};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -47,7 +47,7 @@ pub struct AvailableModelDetails {
     pub context_window: Option<u32>,
 }
 
-/// Every model that is offered, also those whose use is restricted.
+/// Every model that is offered and opened by the caller's plan, also those whose use is restricted.
 #[utoipa::path(
     operation_id = "listAvailableModels",
     tag = "compatibility",
@@ -55,10 +55,11 @@ pub struct AvailableModelDetails {
 )]
 #[get("/maas-api/v1/models")]
 pub async fn list_available_models(
-    _require: Require<ReadModels>,
+    allowed: ForInference<ReadModels>,
     state: web::Data<CatalogState>,
 ) -> Result<web::Json<AvailableModelList>, Problem> {
-    let filter = ModelFilter { offered_only: true, status: None };
+    let names = state.0.access.of(&allowed.0.caller)?.opened();
+    let filter = ModelFilter { offered_only: true, status: None, names };
     let models = state.0.all_models(filter).await.map_err(problem)?;
     let url = format!("{}/v1", state.0.public_url.trim_end_matches('/'));
     let data = models.into_iter().map(|whole| to_api(whole, &url)).collect();

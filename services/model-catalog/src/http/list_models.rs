@@ -34,7 +34,8 @@ pub struct CatalogModelPage {
     pub next_cursor: Option<String>,
 }
 
-/// The models that the caller may know of, newest first. Users see what is offered; administrators see everything.
+/// The models that the caller may know of, newest first. Users see what is offered and opened by their
+/// plan, restricted models too; administrators see everything.
 #[utoipa::path(
     operation_id = "listModels",
     tag = "models",
@@ -48,11 +49,14 @@ pub async fn list_models(
     state: web::Data<CatalogState>,
 ) -> Result<web::Json<CatalogModelPage>, Problem> {
     let (limit, after) = PageQuery::new(query.0.limit, query.0.cursor).checked::<ModelPosition>()?;
-    let filter = ModelFilter { offered_only: require.scope != AccessScope::All, status: query.0.status };
+    let access = state.0.access.of(&require.caller)?;
+    let is_limited = require.scope != AccessScope::All;
+    let names = if is_limited { access.opened() } else { None };
+    let filter = ModelFilter { offered_only: is_limited, status: query.0.status, names };
     let page = state.0.list_models(filter, limit, after).await.map_err(problem)?;
     let now = state.0.clock.now();
     Ok(web::Json(CatalogModelPage {
-        data: page.models.iter().map(|model| CatalogModel::to_api(model, require.scope, now)).collect(),
+        data: page.models.iter().map(|model| CatalogModel::to_api(model, &access, require.scope, now)).collect(),
         next_cursor: page.next.map(|position| Cursor::encode(&position).into_string()),
     }))
 }

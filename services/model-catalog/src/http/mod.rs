@@ -21,12 +21,9 @@ pub mod update_upstream;
 mod upstream;
 
 use maas_store::StoreError;
-use maas_web::{Caller, FieldFault, Problem, ProblemCode, middleware::RequestContext};
+use maas_web::{FieldFault, Problem, ProblemCode};
 
-use crate::{
-    domain::actor::{Actor, ActorKind},
-    service::CatalogError,
-};
+use crate::service::{CatalogError, access::AccessUnknown};
 
 /// The one place that turns this service's errors into answers.
 fn problem(error: CatalogError) -> Problem {
@@ -44,14 +41,12 @@ fn problem(error: CatalogError) -> Problem {
     }
 }
 
-fn store_problem(error: StoreError) -> Problem {
-    if error.is_transient() { Problem::unavailable(error) } else { Problem::internal(error) }
+impl From<AccessUnknown> for Problem {
+    fn from(error: AccessUnknown) -> Self {
+        Self::unavailable(error)
+    }
 }
 
-fn actor(caller: &Caller, context: RequestContext) -> Actor {
-    Actor {
-        kind: ActorKind::User { id: caller.user_id, name: caller.user_name.clone() },
-        request_id: context.request_id,
-        address: context.client_address,
-    }
+fn store_problem(error: StoreError) -> Problem {
+    if error.is_transient() { Problem::unavailable(error) } else { Problem::internal(error) }
 }

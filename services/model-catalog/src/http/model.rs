@@ -1,6 +1,7 @@
 //! A model on the wire.
 
-use maas_types::{ModelId, SourceId, Timestamp};
+use maas_events::state::SubscriptionStatus;
+use maas_types::{ModelId, SourceId, TeamId, Timestamp};
 use maas_web::AccessScope;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,6 +14,7 @@ use crate::{
         routing::{ModelAffinity, ModelRouting},
     },
     events::WholeModel,
+    service::access::CallerAccess,
 };
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,9 +77,14 @@ pub struct CatalogModel {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ModelAccess {
     pub callable: bool,
-    /// Why not: restricted, disabled, unavailable, no_upstream; null when it can be called.
+    /// Why not. disabled, unavailable, no_upstream: nobody can. not_in_plan: the caller's plan does not open it.
+    /// restricted: access can be requested. pending, denied, suspended: what the caller's request has come to. Null when
+    /// it can be called.
     #[schema(example = "restricted")]
     pub reason: Option<&'static str>,
+    /// A restricted model can be called only with keys of these teams of the caller; left out when that is not so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only_with_keys_of: Vec<TeamId>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -89,7 +96,7 @@ pub struct CatalogModelSource {
 
 impl CatalogModel {
     /// As the caller may see it. `scope` is that of the permission to read models.
-    pub fn to_api(whole: &WholeModel, scope: AccessScope, now: Timestamp) -> Self {
+    pub fn to_api(whole: &WholeModel, caller: &CallerAccess, scope: AccessScope, now: Timestamp) -> Self {
         let WholeModel { model, prices, .. } = whole;
         let status = whole.status();
         let known = |tokens: u32| (tokens > 0).then_some(tokens);
@@ -116,7 +123,7 @@ impl CatalogModel {
             restricted: model.restricted,
             available: model.available,
             status,
-            access: access(model, status),
+            access: access(model, status, caller, now),
             price: in_force(prices, now).map(CatalogPrice::to_api),
             source: administered.and_then(CatalogModelSource::to_api),
             routing: administered.map(|model| model.routing),
@@ -136,14 +143,32 @@ impl CatalogModelSource {
     }
 }
 
-/// Grants of restricted models come with subscriptions; until then nobody has one.
-fn access(model: &Model, status: ModelStatus) -> ModelAccess {
-    let reason = match status {
-        ModelStatus::Disabled => Some("disabled"),
-        ModelStatus::Unavailable => Some("unavailable"),
-        _ if model.restricted => Some("restricted"),
-        ModelStatus::Degraded => Some("no_upstream"),
-        ModelStatus::Ready => None,
-    };
-    ModelAccess { callable: reason.is_none(), reason }
+/// The same rule as the proxies', but for the lists of keys.
+fn access(model: &Model, status: ModelStatus, caller: &CallerAccess, now: Timestamp) -> ModelAccess {
+    let refused = |reason| ModelAccess { callable: false, reason: Some(reason), only_with_keys_of: Vec::new() };
+    match status {
+        ModelStatus::Disabled => return refused("disabled"),
+        ModelStatus::Unavailable => return refused("unavailable"),
+        _ if !caller.opens(&model.name) => return refused("not_in_plan"),
+        _ => {}
+    }
+    let own = caller.own_status(model.id, now);
+    let is_open = !model.restricted || own == Some(SubscriptionStatus::Active);
+    let only_with_keys_of = if is_open { Vec::new() } else { caller.subscribed_teams(model.id, now) };
+    if !is_open && only_with_keys_of.is_empty() {
+        return refused(missing_subscription(own));
+    }
+    if status == ModelStatus::Degraded {
+        return refused("no_upstream");
+    }
+    ModelAccess { callable: true, reason: None, only_with_keys_of }
+}
+
+fn missing_subscription(own: Option<SubscriptionStatus>) -> &'static str {
+    match own {
+        Some(SubscriptionStatus::Pending) => "pending",
+        Some(SubscriptionStatus::Denied) => "denied",
+        Some(SubscriptionStatus::Suspended) => "suspended",
+        _ => "restricted",
+    }
 }

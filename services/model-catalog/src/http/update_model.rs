@@ -9,7 +9,7 @@ use maas_web::{
     permission::ManageModels,
 };
 
-use super::{actor, model::CatalogModel, problem};
+use super::{model::CatalogModel, problem};
 use crate::{app::CatalogState, domain::model_fields::ModelFields};
 
 /// Changes a model; what is left out stays. The name never changes.
@@ -36,9 +36,10 @@ pub async fn update_model(
     body: JsonBody<ModelFields>,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = actor(&require.caller, context);
+    let access = state.0.access.of(&require.caller)?;
+    let actor = context.actor(&require.caller);
     let updated = state.0.update_model(id.0, &body.0, if_match.0, &actor).await.map_err(problem)?;
     let whole = state.0.model(updated.id).await.map_err(problem)?;
-    let body = CatalogModel::to_api(&whole, require.scope, state.0.clock.now());
+    let body = CatalogModel::to_api(&whole, &access, require.scope, state.0.clock.now());
     Ok(HttpResponse::Ok().insert_header(etag::header(whole.model.version)).json(body))
 }

@@ -9,7 +9,7 @@ use maas_web::{
     permission::ManageModels,
 };
 
-use super::{actor, problem, upstream::CatalogUpstream};
+use super::{problem, upstream::CatalogUpstream};
 use crate::{app::CatalogState, domain::upstream_fields::UpstreamFields};
 
 /// Changes an upstream; what is left out stays, but a stored secret goes when scheme, host or port change.
@@ -36,7 +36,7 @@ pub async fn update_upstream(
     body: JsonBody<UpstreamFields>,
     state: web::Data<CatalogState>,
 ) -> Result<HttpResponse, Problem> {
-    let actor = actor(&require.caller, context);
+    let actor = context.actor(&require.caller);
     let upstream = state.0.update_upstream(id.0, &body.0, if_match.0, &actor).await.map_err(problem)?;
     let body = CatalogUpstream::to_api(&upstream);
     Ok(HttpResponse::Ok().insert_header(etag::header(upstream.version)).json(body))

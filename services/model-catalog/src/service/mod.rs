@@ -1,5 +1,6 @@
 //! Use cases: each opens its transaction, applies the rule, writes what it has to tell, commits, wakes the relay.
 
+pub mod access;
 pub mod change;
 pub mod health;
 pub mod metrics;
@@ -18,7 +19,7 @@ use maas_store::{Database, StoreError, outbox::OutboxSignal};
 use maas_types::{Clock, Currency, SourceId};
 use tokio::sync::{Mutex, Notify};
 
-use self::{health::HealthMemory, metrics::CatalogMetrics};
+use self::{access::AccessDirectory, health::HealthMemory, metrics::CatalogMetrics};
 use crate::domain::source::SourcePrice;
 
 /// Why a use case did not do what it was asked.
@@ -63,6 +64,8 @@ pub struct Catalog {
     pub metrics: CatalogMetrics,
     /// What the proxies say about upstreams.
     pub health: HealthMemory,
+    /// Who may call what, for what is shown to people.
+    pub access: AccessDirectory,
     /// Told after each change, so that gauges follow.
     pub changed: Notify,
     /// Runs of one source follow each other.

@@ -1,5 +1,6 @@
 //! Making, changing and deleting models.
 
+use maas_events::audit_entry::Actor;
 use maas_store::{StoreError, classify, outbox};
 use maas_types::ModelId;
 use maas_types::input::InputFault;
@@ -7,14 +8,13 @@ use maas_types::input::InputFault;
 use super::{Catalog, CatalogError, change, price, refuse, upstream};
 use crate::{
     domain::{
-        actor::Actor,
         model::Model,
         model_fields::ModelFields,
         price::PriceInput,
         text::check_model_name,
         upstream_fields::{CredentialChange, UpstreamFields},
     },
-    events::{AuditEntry, state_delivery},
+    events::{Change, state_delivery},
     store::{self, tombstone::Tombstone},
 };
 
@@ -143,7 +143,7 @@ pub fn audit<'a>(
     action: &'static str,
     before: Option<&'a Model>,
     after: Option<&'a Model>,
-) -> AuditEntry<'a, Model> {
+) -> Change<'a, Model> {
     let id = after.or(before).map(|model| model.id.to_string()).unwrap_or_default();
-    AuditEntry { actor, action, resource_kind: "model", resource_id: id, before, after }
+    Change { actor, action, resource_kind: "model", resource_id: id, before, after }
 }

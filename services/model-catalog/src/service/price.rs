@@ -1,15 +1,13 @@
 //! Adding price versions.
 
+use maas_events::audit_entry::Actor;
 use maas_store::{StoreError, classify, outbox};
 use maas_types::{ModelId, PriceId, PriceRates, Timestamp};
 
 use super::{Catalog, CatalogError, change, refuse};
 use crate::{
-    domain::{
-        actor::Actor,
-        price::{Price, PriceInput},
-    },
-    events::AuditEntry,
+    domain::price::{Price, PriceInput},
+    events::Change,
     store,
 };
 
@@ -60,8 +58,8 @@ impl Catalog {
 }
 
 /// The audit record of a new version.
-pub(super) fn audit<'a>(actor: &'a Actor, price: &'a Price) -> AuditEntry<'a, Price> {
-    AuditEntry {
+pub(super) fn audit<'a>(actor: &'a Actor, price: &'a Price) -> Change<'a, Price> {
+    Change {
         actor,
         action: "price.create",
         resource_kind: "price",

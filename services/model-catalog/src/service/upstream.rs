@@ -1,5 +1,6 @@
 //! Making, changing and deleting upstreams; sealing their secrets.
 
+use maas_events::audit_entry::Actor;
 use maas_http::check_url;
 use maas_keys::{SealingKeys, credential_binding};
 use maas_runtime::config::Secret;
@@ -10,13 +11,12 @@ use maas_types::{ModelId, Timestamp, UpstreamId};
 use super::{Catalog, CatalogError, change, refuse};
 use crate::{
     domain::{
-        actor::Actor,
         credential::{NewCredential, UpstreamCredential},
         model::Model,
         upstream::{Upstream, origin, parse_base_url},
         upstream_fields::{CredentialChange, UpstreamFields},
     },
-    events::AuditEntry,
+    events::Change,
     store,
 };
 
@@ -177,7 +177,7 @@ pub fn audit<'a>(
     action: &'static str,
     before: Option<&'a Upstream>,
     after: Option<&'a Upstream>,
-) -> AuditEntry<'a, Upstream> {
+) -> Change<'a, Upstream> {
     let id = after.or(before).map(|upstream| upstream.id.to_string()).unwrap_or_default();
-    AuditEntry { actor, action, resource_kind: "upstream", resource_id: id, before, after }
+    Change { actor, action, resource_kind: "upstream", resource_id: id, before, after }
 }

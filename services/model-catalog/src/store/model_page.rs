@@ -28,11 +28,13 @@ impl ModelPosition {
     }
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ModelFilter {
     /// Only what is offered to users.
     pub offered_only: bool,
     pub status: Option<ModelStatus>,
+    /// Only these names; `None`: all.
+    pub names: Option<Vec<String>>,
 }
 
 /// Newest first. One row more than the limit, if there is one, says that there is a next page.
@@ -76,6 +78,9 @@ fn filtered(filter: ModelFilter) -> Select<Entity> {
     let mut query = Entity::find();
     if filter.offered_only {
         query = query.filter(enabled()).filter(Column::Available.eq(true));
+    }
+    if let Some(names) = filter.names {
+        query = query.filter(Column::Name.is_in(names));
     }
     let served = upstreams::Entity::find()
         .select_only()

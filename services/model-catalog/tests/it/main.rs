@@ -1,6 +1,7 @@
 //! The service through its real app, on SQLite and on Postgres.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
 mod files;
 mod health;
 mod internal;
@@ -9,6 +10,7 @@ mod migrations;
 mod models;
 mod openapi;
 mod prices;
+mod refusals;
 mod routing;
 mod upstreams;
 mod world;

@@ -22,7 +22,9 @@ use maas_testkit::{Postgres, TestDatabase, eventually};
 use maas_types::{Clock, Role, Timestamp, TokenId, UserId};
 use maas_web::{
     Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings,
-    internal::InternalTokens, middleware::control_plane,
+    internal::InternalTokens,
+    middleware::control_plane,
+    refusals::{RefusalBook, RefusalBooks},
 };
 use prost::Message as _;
 use secrecy::ExposeSecret as _;
@@ -40,6 +42,7 @@ pub struct World {
     pub folder: TempDir,
     pub audit: Arc<Mutex<Vec<AuditRecord>>>,
     pub states: Arc<Mutex<HashMap<String, ModelState>>>,
+    refusals: RefusalBooks,
     _postgres: Option<TestDatabase>,
 }
 
@@ -119,7 +122,9 @@ impl World {
         let audit = collect_audit(&bus).await;
         let states = collect_states(&bus);
         let catalog = ModelCatalog::start(settings, database, bus.clone(), &process).await.unwrap();
-        Self { catalog, process, bus, folder, audit, states, _postgres: postgres }
+        eventually(PATIENCE, || std::future::ready(process.readiness.is_ready().then_some(()))).await;
+        let refusals = refusals(&catalog, &process);
+        Self { catalog, process, bus, folder, audit, states, refusals, _postgres: postgres }
     }
 
     pub async fn call(&self, role: &str, method: Method, path: &str, body: Option<Value>) -> Reply {
@@ -145,6 +150,7 @@ impl World {
             .wrap(from_fn(control_plane))
             .app_data(web::Data::new(resolver))
             .app_data(web::Data::new(web_settings))
+            .app_data(web::Data::new(self.refusals.clone()))
             .app_data(web::Data::new(InternalTokens(vec![INTERNAL_TOKEN.into()])))
             .configure(|services| {
                 catalog.configure(&mut utoipa_actix_web::service_config::ServiceConfig::new(services));
@@ -276,7 +282,15 @@ impl CallerResolver for FakeResolver {
             role,
             via: Via::Token(TokenId::new_at(Timestamp::from_unix_ms(1))),
             must_change_password: false,
-            owned_teams: Vec::new(),
+            teams: Vec::new(),
         }))
     }
+}
+
+fn refusals(service: &ModelCatalog, process: &Process) -> RefusalBooks {
+    let outbox = service.outbox();
+    RefusalBooks::of(RefusalBook::start("model-catalog", process, move |deliveries, now| {
+        let outbox = outbox.clone();
+        async move { outbox.tell(deliveries, now).await }
+    }))
 }

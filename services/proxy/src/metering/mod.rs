@@ -4,6 +4,7 @@
 //! bytes go to the client ([`on_disk`] holds them back); shipping happens afterwards and may be repeated. A crash
 //! between any two of these leaves a record from which the next start makes the event.
 
+mod account;
 mod announce;
 mod batch;
 mod clock_offset;
@@ -19,4 +20,5 @@ mod shipping_tests;
 mod tidying;
 pub mod watermark;
 
-pub use open_request::{Account, Admission, OpenRequest, Settlement};
+pub use account::Account;
+pub use open_request::{Admission, OpenRequest, Settlement};

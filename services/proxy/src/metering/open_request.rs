@@ -13,39 +13,22 @@ use maas_events::{
 };
 use maas_journal::{Flush, JournalError, WorkerJournal};
 use maas_llm::api::Api;
-use maas_types::{
-    EventId, Nanos, Operation, Outcome, PLATFORM_USER, Timestamp, TokenCounts, UsageQuality, pricing::MAX_EVENT_COST,
-};
+use maas_types::{EventId, Nanos, Operation, Outcome, Timestamp, TokenCounts, UsageQuality, pricing::MAX_EVENT_COST};
 use prost::Message as _;
 use uuid::Uuid;
 
-use super::on_disk::Confirming;
+use super::{account::Account, on_disk::Confirming};
 use crate::{
     metrics::{Ended, ProxyMetrics},
     request::Attempted,
-    state::{KeyGrant, ModelEntry, UpstreamEntry, UserEntry, model::Price},
+    state::{ModelEntry, UpstreamEntry, model::Price},
 };
 
 // Texts of an event have limits, so that a record never exceeds what the journal takes: it could not be settled.
-/// Labels beyond this are left out.
-const MOST_LABEL_BYTES: usize = 768;
-/// What the encoding adds to one label.
-const LABEL_FRAME_BYTES: usize = 8;
 const MOST_ATTEMPTS: usize = 6;
 const MOST_MODEL_BYTES: usize = 1_024;
-const MOST_NAME_BYTES: usize = 128;
+pub(super) const MOST_NAME_BYTES: usize = 128;
 const MOST_ATTEMPT_NAME_BYTES: usize = 64;
-
-/// Whom a request is booked to.
-#[derive(Clone, Copy)]
-pub enum Account<'a> {
-    Caller {
-        key: &'a KeyGrant,
-        user: &'a UserEntry,
-    },
-    /// Nobody has asked for it: a copy for a mirror. It stays out of the metrics of requests, which count clients'.
-    Platform,
-}
 
 /// What is known of a request when it is let in.
 pub struct Admission<'a> {
@@ -361,21 +344,8 @@ fn event_at_admission(event_id: EventId, admission: &Admission<'_>, price: Optio
         ..Default::default()
     };
     name_model(&mut event, &admission.model, price);
-    match admission.account {
-        Account::Caller { key, user } => name_caller(&mut event, key, user),
-        Account::Platform => event.user_id = bytes(PLATFORM_USER.uuid()),
-    }
+    admission.account.name_in(&mut event);
     event
-}
-
-fn name_caller(event: &mut UsageEvent, key: &KeyGrant, user: &UserEntry) {
-    let team = key.team.or(user.default_team);
-    event.key_id = bytes(key.id.uuid());
-    event.user_id = bytes(key.owner.uuid());
-    event.team_id = team.map(|team| bytes(team.uuid())).unwrap_or_default();
-    event.organisation_id = user.organisation.map(|id| bytes(id.uuid())).unwrap_or_default();
-    event.cost_centre = bounded(&user.cost_centre, MOST_NAME_BYTES);
-    event.labels = bounded_labels(&key.labels);
 }
 
 fn name_model(event: &mut UsageEvent, model: &ModelEntry, price: Option<&Price>) {
@@ -389,19 +359,6 @@ fn bytes(uuid: Uuid) -> Bytes {
     Bytes::copy_from_slice(uuid.as_bytes())
 }
 
-fn bounded(text: &str, most_bytes: usize) -> String {
+pub(super) fn bounded(text: &str, most_bytes: usize) -> String {
     text[..text.floor_char_boundary(most_bytes)].to_owned()
-}
-
-fn bounded_labels(labels: &[(String, String)]) -> std::collections::BTreeMap<String, String> {
-    let mut left = MOST_LABEL_BYTES;
-    let mut bounded = std::collections::BTreeMap::new();
-    for (key, value) in labels {
-        let size = key.len() + value.len() + LABEL_FRAME_BYTES;
-        if size <= left {
-            left -= size;
-            bounded.insert(key.clone(), value.clone());
-        }
-    }
-    bounded
 }

@@ -30,6 +30,8 @@ use super::{
 };
 use crate::metrics::ProxyMetrics;
 
+/// Between two tries to hear of watermarks, while the bus is not there.
+const LISTEN_AGAIN: Duration = Duration::from_millis(500);
 /// How often is looked whether there is something to ship. Short, so that what is done at once is little: on a busy core
 /// a request waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -115,9 +117,19 @@ impl Shipper {
         let hard_stop = process.lifecycle.hard_stop().clone();
         let soft_stop = process.lifecycle.soft_stop().clone();
         process.lifecycle.spawn("usage watermark", async move {
-            let mut watermarks = shipper.bus.listen(WATERMARK_SUBJECT).await?;
             // One for all turns: what is heard of other proxies must not begin its wait anew.
             let mut all_committed = std::pin::pin!(shipper.all_committed(&soft_stop));
+            // The bus may come later than the proxy.
+            let mut watermarks = loop {
+                if let Ok(watermarks) = shipper.bus.listen(WATERMARK_SUBJECT).await {
+                    break watermarks;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(LISTEN_AGAIN) => {}
+                    () = hard_stop.cancelled() => return Ok(()),
+                    () = &mut all_committed => return Ok(()),
+                }
+            };
             loop {
                 tokio::select! {
                     heard = watermarks.recv() => match heard {

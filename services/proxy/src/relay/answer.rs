@@ -28,7 +28,11 @@ const COST_HEADER_UP_TO: usize = 256 * 1024;
 pub async fn relay(worker: &Rc<Worker>, open: OpenRequest, asked: &Asked, reply: Reply) -> HttpResponse {
     let Reply { response, upstream, via, mut attempt, sent, .. } = reply;
     let limit = worker.shared.settings.max_answer_bytes;
-    let collected = collect(response.into_body(), limit, upstream.total_timeout).await;
+    let collecting = collect(response.into_body(), limit, upstream.total_timeout);
+    let collected = match asked.call.unless_cut(collecting).await {
+        Ok(collected) => collected,
+        Err(lost) => return refuse(open, asked.api, &lost.into()),
+    };
     let received = Instant::now();
     let body = match collected {
         Ok(body) => body,

@@ -38,12 +38,18 @@ pub async fn relay(
 
     let sent = if asked.stream {
         // A load balancer must not give up while a reasoning model thinks: the answer begins before the upstream's.
-        match tokio::time::timeout(worker.shared.settings.ping_interval.get(), &mut sending).await {
-            Ok(sent) => sent,
-            Err(_) => return stream::begin_waiting(worker, open, asked, sending, in_progress),
+        let patience = worker.shared.settings.ping_interval.get();
+        match asked.call.unless_cut(tokio::time::timeout(patience, &mut sending)).await {
+            Ok(Ok(sent)) => Ok(sent),
+            Ok(Err(_)) => return stream::begin_waiting(worker, open, asked, sending, in_progress),
+            Err(lost) => Err(lost),
         }
     } else {
-        sending.await
+        asked.call.unless_cut(sending).await
+    };
+    let sent = match sent {
+        Ok(sent) => sent,
+        Err(lost) => return refuse(open, asked.api, &lost.into()),
     };
 
     open.note_attempts(&sent);

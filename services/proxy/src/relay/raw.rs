@@ -23,6 +23,7 @@ use tokio::time::Sleep;
 use crate::{
     metering::{OpenRequest, Settlement},
     request::{Asked, Reply},
+    revocation::cutting::OpenCall,
     routing::{Attempt, FailureClass},
     worker::{InProgress, Worker},
 };
@@ -41,6 +42,7 @@ struct RawBody {
     /// When all must have come.
     deadline: tokio::time::Instant,
     timer: Pin<Box<Sleep>>,
+    call: Rc<OpenCall>,
     input_tokens: u64,
     is_text: bool,
     relayed: u64,
@@ -76,6 +78,7 @@ pub fn begin(
         gap,
         deadline,
         timer: Box::pin(tokio::time::sleep_until(deadline.min(tokio::time::Instant::now() + gap))),
+        call: asked.call.clone(),
         input_tokens: asked.estimated_input(),
         is_text,
         relayed: 0,
@@ -128,6 +131,10 @@ impl MessageBody for RawBody {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
         let this = self.get_mut();
+        if let Some(lost) = this.call.poll_cut(context).filter(|_| this.open.is_some()) {
+            this.settle(lost.outcome(), lost.code());
+            return Poll::Ready(Some(Err(BrokenOff)));
+        }
         loop {
             match Pin::new(&mut this.upstream).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {

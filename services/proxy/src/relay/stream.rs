@@ -392,6 +392,12 @@ impl MessageBody for StreamBody {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let this = self.get_mut();
+        if this.open.is_some()
+            && let Some(lost) = this.asked.call.poll_cut(context)
+        {
+            // The connection upstream closes with the phase.
+            this.fail(&lost.into(), None);
+        }
         loop {
             if (this.out.is_empty() || this.gathers()) && this.advance(context) {
                 this.gave_way = false;

@@ -1,6 +1,6 @@
 //! An admitted request, as its sending and its answer need it.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use actix_web::HttpRequest;
 use bytes::Bytes;
@@ -10,13 +10,15 @@ use maas_types::{Operation, Timestamp};
 use uuid::Uuid;
 
 use super::{credential::Caller, upload::Upload};
-use crate::routing::AffinityKey;
+use crate::{revocation::cutting::OpenCall, routing::AffinityKey};
 
 /// What a client says to an upstream of its own language; everything else of its headers stays here.
 const FORWARDED: [&str; 2] = ["anthropic-version", "anthropic-beta"];
 
 pub struct Asked {
     pub caller: Caller,
+    /// By which it is ended when the caller may no longer call.
+    pub call: Rc<OpenCall>,
     pub operation: Operation,
     /// What the client speaks.
     pub api: Api,

@@ -1,38 +1,77 @@
-//! Who is calling: the key of a request, checked without I/O if it is known here.
+//! Who is calling: an API key or an access token, checked without I/O if it is known here.
 
 use std::sync::Arc;
 
 use actix_web::HttpRequest;
-use maas_keys::ParsedKey;
 use maas_llm::error::ApiErrorCode;
+use maas_tokens::looks_like_token;
+use maas_types::{Operation, TeamId};
 use uuid::Uuid;
 
+use super::{key_check, token_check};
 use crate::{
     metrics::AuthReason,
     refusal::Refusal,
-    state::{KeyGrant, KeyStanding, UserEntry},
+    revocation::cutting::CallerIdentity,
+    state::{KeyGrant, TeamEntry, UserEntry},
+    tokens::VerifiedToken,
     worker::Shared,
 };
 
-/// A key that works right now, and its owner.
+/// Somebody who may call right now, and with what: either a key or a token.
 pub struct Caller {
-    pub key: Arc<KeyGrant>,
+    pub key: Option<Arc<KeyGrant>>,
+    pub token: Option<Arc<VerifiedToken>>,
+    /// The owner of the key, or whom the token was issued to.
     pub user: Arc<UserEntry>,
 }
 
 impl Caller {
     /// Whose requests may share what an upstream has cached: a team's, else a person's.
     pub fn tenant(&self) -> Uuid {
-        self.key.team.map_or_else(|| self.user.id.uuid(), |team| team.uuid())
+        self.team().map_or_else(|| self.user.id.uuid(), TeamId::uuid)
     }
+
+    /// The key's team; a token has none.
+    pub fn team(&self) -> Option<TeamId> {
+        self.key.as_ref()?.team
+    }
+
+    /// Whether the key's own list lets this model through; a token has no list.
+    pub fn lists(&self, model: &str) -> bool {
+        self.key.as_ref().is_none_or(|key| key.lists(model))
+    }
+
+    /// By what a call of theirs is found when something is taken away from them.
+    pub fn identity(&self) -> CallerIdentity {
+        let key = self.key.as_ref().map(|key| key.public_id);
+        CallerIdentity { key, token: self.token.clone(), user: self.user.id }
+    }
+
+    /// What is known of the team that requests are booked to.
+    pub fn booked_team(&self, shared: &Shared) -> Option<Arc<TeamEntry>> {
+        shared.state.teams.get(&self.team().or(self.user.default_team)?)
+    }
+}
+
+/// Why there is no caller: for the metric, and for the client.
+pub(super) type Denied = (AuthReason, Refusal);
+
+pub(super) fn denied(reason: AuthReason, code: ApiErrorCode) -> Denied {
+    (reason, code.into())
 }
 
 /// The headers that may carry the key; the first one present decides.
 const HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
 /// The caller, or the refusal. Strangers learn nothing: what is wrong with a key is told only to who holds its secret.
-pub async fn check(shared: &Shared, head: &HttpRequest) -> Result<Caller, Refusal> {
-    let decided = decide(shared, head).await;
+/// `operation` is what it is wanted for; `None` for what every key may do, such as listing models.
+pub async fn check(shared: &Shared, head: &HttpRequest, operation: Option<Operation>) -> Result<Caller, Refusal> {
+    let mut decided = decide(shared, head, operation).await;
+    // Only who holds a secret learns that.
+    if decided.is_ok() && !shared.gate.is_open(shared.clock.steady_ms()) {
+        decided = Err(denied(AuthReason::Unconfirmed, ApiErrorCode::KeyStateUnavailable));
+    }
     match &decided {
         Ok(_) => {
             shared.metrics.auth_ok.inc();
@@ -42,39 +81,12 @@ pub async fn check(shared: &Shared, head: &HttpRequest) -> Result<Caller, Refusa
     decided.map_err(|(_, refusal)| refusal)
 }
 
-async fn decide(shared: &Shared, head: &HttpRequest) -> Result<Caller, (AuthReason, Refusal)> {
-    let refuse = |reason, code: ApiErrorCode| (reason, Refusal::from(code));
-    let presented = presented(head).ok_or_else(|| refuse(AuthReason::Missing, ApiErrorCode::InvalidApiKey))?;
-    let malformed = |_| refuse(AuthReason::Malformed, ApiErrorCode::InvalidApiKey);
-    let parsed = ParsedKey::parse(presented).map_err(malformed)?;
-    let unconfirmed = || refuse(AuthReason::Unconfirmed, ApiErrorCode::KeyStateUnavailable);
-
-    let key = match shared.state.keys.get(&parsed.public_id()) {
-        Some(key) => {
-            shared.metrics.cache_hit.inc();
-            key
-        }
-        None => {
-            shared.metrics.cache_miss.inc();
-            let found = shared.lookups.find(parsed.public_id()).await.map_err(|_| unconfirmed())?;
-            found.ok_or_else(|| refuse(AuthReason::Unknown, ApiErrorCode::InvalidApiKey))?
-        }
-    };
-    if !shared.peppers.verify(&parsed, &key.mac, key.pepper_version) {
-        return Err(refuse(AuthReason::Unknown, ApiErrorCode::InvalidApiKey));
+async fn decide(shared: &Shared, head: &HttpRequest, operation: Option<Operation>) -> Result<Caller, Denied> {
+    let presented = presented(head).ok_or_else(|| denied(AuthReason::Missing, ApiErrorCode::InvalidApiKey))?;
+    if looks_like_token(presented) {
+        return token_check::check(shared, presented).await;
     }
-    match key.standing(shared.clock.now()) {
-        KeyStanding::Active => {}
-        KeyStanding::Revoked => return Err(refuse(AuthReason::Revoked, ApiErrorCode::RevokedApiKey)),
-        KeyStanding::Expired => return Err(refuse(AuthReason::Expired, ApiErrorCode::ExpiredApiKey)),
-        KeyStanding::Blocked => return Err(refuse(AuthReason::Blocked, ApiErrorCode::KeyBlocked)),
-    }
-    // The key is known but its owner's state has not arrived: not the caller's fault.
-    let user = shared.state.users.get(&key.owner).ok_or_else(unconfirmed)?;
-    if !user.may_call() {
-        return Err(refuse(AuthReason::Blocked, ApiErrorCode::KeyBlocked));
-    }
-    Ok(Caller { key, user })
+    key_check::check(shared, head, presented, operation).await
 }
 
 /// The bytes of the key, from the first header that is there.

@@ -5,6 +5,7 @@ mod body;
 mod call;
 mod credential;
 mod encoding;
+mod key_check;
 mod models;
 mod outgoing;
 pub mod own_key;
@@ -12,6 +13,7 @@ mod rights;
 mod route;
 mod send;
 mod stored_response;
+mod token_check;
 mod token_count;
 mod upload;
 
@@ -43,6 +45,7 @@ use crate::{
     path::{Endpoint, route},
     refusal::Refusal,
     relay,
+    revocation::cutting::OpenCall,
     routing::{FallbackReason, HasFallbacks as _},
     state::{ModelEntry, UpstreamEntry, Via},
     worker::{InProgress, Shared, Worker},
@@ -134,7 +137,8 @@ async fn inference(
         return Err(ApiErrorCode::Draining.into());
     }
     let mut in_progress = InProgress::enter(shared).ok_or(ApiErrorCode::Overloaded)?;
-    let caller = credential::check(shared, incoming.head).await?;
+    let generation = shared.cutter.generation();
+    let caller = credential::check(shared, incoming.head, Some(operation)).await?;
     shared.metrics.overhead_auth.observe(incoming.started.elapsed().as_secs_f64());
 
     let read = read_body(shared, incoming, operation, payload, &mut in_progress).await?;
@@ -142,7 +146,9 @@ async fn inference(
     let body_read = Instant::now();
     let (model, catalogue_revision) = rights::check(shared, &caller, &read.model, instance)?;
     let pinned = read.continues(&caller, shared, &model)?;
+    let call = enter(worker, &caller, generation)?;
     let asked = Asked {
+        call,
         operation,
         api: Api::of(operation),
         stream: read.fields().is_some_and(|fields| fields.stream),
@@ -167,8 +173,9 @@ async fn inference(
         return Err(ApiErrorCode::MeteringUnavailable.into());
     }
 
+    let team = asked.caller.booked_team(shared);
     let admission = Admission {
-        account: Account::Caller { key: &asked.caller.key, user: &asked.caller.user },
+        account: Account::Caller { key: asked.caller.key.as_deref(), user: &asked.caller.user, team: team.as_deref() },
         model,
         catalogue_revision,
         operation,
@@ -195,6 +202,20 @@ async fn inference(
     on_disk::hold_back(confirming, answer).await.map_err(unrecorded)
 }
 
+/// From here on the call is ended if its caller may no longer call. `generation` is of before the caller was checked: the
+/// client may have taken minutes to send its body.
+fn enter(worker: &Worker, caller: &Caller, generation: u64) -> Result<Rc<OpenCall>, Refusal> {
+    let (shared, identity) = (&worker.shared, caller.identity());
+    let call = worker.open_calls.enter(identity.clone());
+    if shared.cutter.generation() == generation {
+        return Ok(call);
+    }
+    match identity.lost(&shared.state, shared.clock.now()) {
+        Some(reason) => Err(reason.into()),
+        None => Ok(call),
+    }
+}
+
 /// The fallback of the model that has made the answer which the request goes on from: only it knows that answer.
 fn maker_among_fallbacks(
     shared: &Shared,
@@ -208,7 +229,7 @@ fn maker_among_fallbacks(
         .into_iter()
         .flat_map(|reason| model.fallbacks(reason));
     let is_named = named.any(|name| models.get(name).is_some_and(|fallback| fallback.id == maker.id));
-    (is_named && rights::may_call(&asked.caller, maker)).then(|| maker.clone())
+    (is_named && rights::may_call(shared, &asked.caller, maker)).then(|| maker.clone())
 }
 
 /// A body as far as it has to be known, before rights are checked.

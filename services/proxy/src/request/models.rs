@@ -16,7 +16,7 @@ use crate::{refusal::Refusal, state::ModelEntry, worker::Worker};
 type Named = (Box<str>, Arc<ModelEntry>);
 
 pub async fn list(worker: &Worker, incoming: &Incoming<'_>, instance: Option<&str>) -> Result<HttpResponse, Refusal> {
-    let caller = credential::check(&worker.shared, incoming.head).await?;
+    let caller = credential::check(&worker.shared, incoming.head, None).await?;
     let models = rights::known_models(&worker.shared)?;
     let mut listed: Vec<Named> = match instance {
         None => models.iter().map(|model| (model.name.clone(), model.clone())).collect(),
@@ -27,7 +27,7 @@ pub async fn list(worker: &Worker, incoming: &Incoming<'_>, instance: Option<&st
             named
         }
     };
-    listed.retain(|(_, model)| rights::may_call(&caller, model));
+    listed.retain(|(_, model)| rights::may_call(&worker.shared, &caller, model));
     let mut response = answer(incoming);
     Ok(match wants_messages_form(incoming) {
         true => response.json(MessagesList::new(&listed)),
@@ -41,7 +41,7 @@ pub async fn get(
     id: &str,
     instance: Option<&str>,
 ) -> Result<HttpResponse, Refusal> {
-    let caller = credential::check(&worker.shared, incoming.head).await?;
+    let caller = credential::check(&worker.shared, incoming.head, None).await?;
     let id = percent_decoded(id);
     let (model, _) = rights::check(&worker.shared, &caller, &id, instance)?;
     let name = if instance.is_some() { &*id } else { &*model.name };

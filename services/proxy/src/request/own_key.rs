@@ -2,6 +2,7 @@
 
 use actix_web::HttpResponse;
 use maas_keys::PREFIX;
+use maas_llm::error::ApiErrorCode;
 use maas_types::{Currency, KeyId, Money, Nanos, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,8 +38,11 @@ pub struct OwnKeyUsage {
 }
 
 pub async fn get(worker: &Worker, incoming: &Incoming<'_>) -> Result<HttpResponse, Refusal> {
-    let caller = credential::check(&worker.shared, incoming.head).await?;
-    let key = &caller.key;
+    let caller = credential::check(&worker.shared, incoming.head, None).await?;
+    let Some(key) = &caller.key else {
+        let message = "An access token has no key: this is for API keys. Your usage is in the portal.";
+        return Err(Refusal::with_message(ApiErrorCode::OperationNotAllowed, message));
+    };
     let usage = worker.shared.key_usage.ask(key.id).await.map(|usage| OwnKeyUsage {
         requests: usage.requests,
         input_tokens: usage.input_tokens,

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::Guard;
-use maas_events::Bucket;
+use maas_events::{Bucket, state::SubscriptionStatus};
 use maas_llm::error::ApiErrorCode;
+use maas_types::TeamId;
 
 use super::credential::Caller;
 use crate::{
@@ -28,14 +29,14 @@ pub fn check(
         Some(instance) => models.get_at(instance, name),
     };
     let model = model.filter(|model| model.enabled).ok_or_else(|| not_found(name))?;
-    if !may_call(caller, model) {
+    if let Err(missing) = check_access(shared, caller, model) {
         shared.metrics.auth_refused(AuthReason::ModelNotAllowed);
-        let message = if model.restricted {
-            format!("The model `{}` is restricted: ask for access to it in the portal.", model.name)
-        } else {
-            format!("This API key is not for the model `{}`: add it to the key, or use another key.", model.name)
-        };
-        return Err(Refusal::with_message(ApiErrorCode::ModelNotAllowed, message));
+        return Err(match missing {
+            // Whoever holds the key may know of the model; others of the plan need not.
+            Missing::Model | Missing::Plan => not_found(name),
+            Missing::Subscription(status) => refused(model, way_to_access(status)),
+            Missing::Listing => refused(model, "is not among those of this API key: add it to the key, or use another"),
+        });
     }
     Ok((model.clone(), models.revision))
 }
@@ -48,9 +49,70 @@ pub fn known_models(shared: &Shared) -> Result<Guard<Arc<ModelTable>>, Refusal> 
     Ok(shared.state.models())
 }
 
-/// May call = enabled ∧ not restricted ∧ in the key's list if it names any. Subscriptions and plans join here.
-pub fn may_call(caller: &Caller, model: &ModelEntry) -> bool {
-    model.enabled && !model.restricted && caller.key.lists(&model.name)
+/// Why a model cannot be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// It is switched off.
+    Model,
+    /// The person's plan does not open it: for them it does not exist.
+    Plan,
+    /// It is restricted, and this is what the person's own subscription came to.
+    Subscription(Option<SubscriptionStatus>),
+    /// The key names other models.
+    Listing,
+}
+
+/// May call = enabled ∧ opened by the plan ∧ (not restricted ∨ an active subscription of the person or of the key's team)
+/// ∧ in the key's list if it names any. A key whose owner left its team is refused before, so that its team counts here.
+/// Computed for each request, from what is known here.
+fn check_access(shared: &Shared, caller: &Caller, model: &ModelEntry) -> Result<(), Missing> {
+    if !model.enabled {
+        return Err(Missing::Model);
+    }
+    if !shared.state.plans().opens(&caller.user.groups, &model.name) {
+        return Err(Missing::Plan);
+    }
+    if model.restricted && !is_subscribed(shared, caller, model) {
+        return Err(Missing::Subscription(own_status(shared, caller, model)));
+    }
+    if caller.lists(&model.name) { Ok(()) } else { Err(Missing::Listing) }
+}
+
+pub fn may_call(shared: &Shared, caller: &Caller, model: &ModelEntry) -> bool {
+    check_access(shared, caller, model).is_ok()
+}
+
+fn is_subscribed(shared: &Shared, caller: &Caller, model: &ModelEntry) -> bool {
+    let now = shared.clock.now();
+    let subscribers = [Some(caller.user.id.uuid()), caller.team().map(TeamId::uuid)];
+    let mut subscriptions = subscribers
+        .into_iter()
+        .flatten()
+        .filter_map(|subscriber| shared.state.subscriptions.get(&(subscriber, model.id)));
+    subscriptions.any(|subscription| subscription.is_active(now))
+}
+
+fn own_status(shared: &Shared, caller: &Caller, model: &ModelEntry) -> Option<SubscriptionStatus> {
+    shared.state.subscriptions.get(&(caller.user.id.uuid(), model.id))?.status_at(shared.clock.now())
+}
+
+/// What the person can do about it.
+fn way_to_access(status: Option<SubscriptionStatus>) -> &'static str {
+    match status {
+        Some(SubscriptionStatus::Pending) => "is restricted, and your request for access has not been decided yet",
+        Some(SubscriptionStatus::Denied) => {
+            "is restricted, and your request for access was denied: the portal says why, and takes a request for review"
+        }
+        Some(SubscriptionStatus::Suspended) => "is restricted, and your access is suspended: the portal says why",
+        Some(SubscriptionStatus::Expired) => {
+            "is restricted, and your access has expired: request it again in the portal"
+        }
+        _ => "is restricted: request access to it in the portal",
+    }
+}
+
+fn refused(model: &ModelEntry, why: &str) -> Refusal {
+    Refusal::with_message(ApiErrorCode::ModelNotAllowed, format!("The model `{}` {why}.", model.name))
 }
 
 fn not_found(name: &str) -> Refusal {

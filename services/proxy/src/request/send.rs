@@ -155,7 +155,8 @@ impl Sending<'_> {
     /// upstream that can do what is asked.
     fn fallback(&self, name: &str) -> Option<Arc<ModelEntry>> {
         let models = rights::known_models(&self.worker.shared).ok()?;
-        let model = models.get(name).filter(|model| rights::may_call(&self.asked.caller, model))?;
+        let model =
+            models.get(name).filter(|model| rights::may_call(&self.worker.shared, &self.asked.caller, model))?;
         self.route(model.clone()).map(|route| route.model)
     }
 

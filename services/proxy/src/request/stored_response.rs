@@ -12,7 +12,7 @@ use maas_llm::{
     api::Api,
     error::ApiErrorCode,
 };
-use maas_types::UpstreamId;
+use maas_types::{Operation, UpstreamId};
 use uuid::Uuid;
 
 use super::{
@@ -57,7 +57,7 @@ pub async fn answer(
         return Err(ApiErrorCode::Draining.into());
     }
     let _in_progress = InProgress::enter(shared).ok_or(ApiErrorCode::Overloaded)?;
-    let caller = credential::check(shared, incoming.head).await?;
+    let caller = credential::check(shared, incoming.head, Some(Operation::Responses)).await?;
     let stored = open(id, &caller, shared)?;
     let (model, upstream) = maker(shared, &caller, &stored)?;
     let query = passed_query(incoming.head.query_string())?;
@@ -96,7 +96,7 @@ fn maker(
     if !model.enabled {
         return Err(ApiErrorCode::ResponseNotFound.into());
     }
-    if !rights::may_call(caller, &model) {
+    if !rights::may_call(shared, caller, &model) {
         return Err(ApiErrorCode::ModelNotAllowed.into());
     }
     Ok((model, upstream))

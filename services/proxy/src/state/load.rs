@@ -1,6 +1,6 @@
-//! The first load of a new proxy: everything there is, from the owners over internal HTTP.
+//! Everything there is of a bucket, from its owner over internal HTTP.
 //!
-//! It runs beside the watches of the bus, and whichever is first makes the proxy ready: values carry versions, so the
+//! It runs beside the watches of the bus, and whichever is first makes the bucket complete: values carry versions, so the
 //! order does not matter. An answer that breaks off is taken over as far as it goes but completes nothing.
 
 use std::{sync::Arc, time::Duration};
@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use maas_events::Bucket;
 use maas_http::{AddressGuard, ClientError, ControlOptions, control_client};
-use maas_runtime::{process::Process, readiness::CheckHandle};
+use maas_runtime::process::Process;
 
 use super::watch::Applier;
 use crate::settings::StateSources;
@@ -31,35 +31,49 @@ enum LoadError {
     BrokenOff,
 }
 
-/// Spawns the load of each bucket whose owner is configured.
-pub fn spawn(
-    sources: &StateSources,
-    applier: &Arc<Applier>,
-    checks: &[(Bucket, CheckHandle)],
-    process: &Process,
-) -> Result<(), ClientError> {
-    let guard = AddressGuard::with_loopback();
-    let client = control_client(&ControlOptions { guard, timeout: LOAD_WITHIN, ..ControlOptions::default() })?;
-    for (bucket, check) in checks {
-        let Some(url) = sources.url(*bucket) else { continue };
-        let request = client.get(url).bearer_auth(sources.internal_token.expose());
-        let (bucket, check, applier) = (*bucket, check.clone(), applier.clone());
-        process.lifecycle.spawn(format!("proxy {} load", bucket.as_str()), async move {
-            match load(request, &applier, bucket).await {
-                Ok(values) => {
-                    applier.note_complete(bucket);
-                    check.set_ok();
-                    tracing::info!(bucket = bucket.as_str(), values, "state loaded from its owner");
-                }
-                Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                    tracing::warn!(bucket = bucket.as_str(), %error, cause, "state comes from the bus alone");
-                }
-            }
-            Ok(())
-        });
+/// Loads from the owners that are configured.
+pub struct Loader {
+    client: reqwest::Client,
+    sources: StateSources,
+    applier: Arc<Applier>,
+}
+
+impl Loader {
+    pub fn new(sources: StateSources, applier: Arc<Applier>) -> Result<Self, ClientError> {
+        let guard = AddressGuard::with_loopback();
+        let client = control_client(&ControlOptions { guard, timeout: LOAD_WITHIN, ..ControlOptions::default() })?;
+        Ok(Self { client, sources, applier })
     }
-    Ok(())
+
+    /// Whether everything was loaded: it holds what the owner had when this was called.
+    pub async fn load(&self, bucket: Bucket) -> bool {
+        let Some(url) = self.sources.url(bucket) else { return false };
+        let request = self.client.get(url).bearer_auth(self.sources.internal_token.expose());
+        match load(request, &self.applier, bucket).await {
+            Ok(values) => {
+                self.applier.note_complete(bucket);
+                tracing::info!(bucket = bucket.as_str(), values, "state loaded from its owner");
+                true
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                tracing::warn!(bucket = bucket.as_str(), %error, cause, "state comes from the bus alone");
+                false
+            }
+        }
+    }
+
+    /// Spawns a load of each of these buckets.
+    pub fn spawn(self, buckets: impl IntoIterator<Item = Bucket>, process: &Process) {
+        let loader = Arc::new(self);
+        for bucket in buckets {
+            let loader = loader.clone();
+            process.lifecycle.spawn(format!("proxy {} load", bucket.as_str()), async move {
+                loader.load(bucket).await;
+                Ok(())
+            });
+        }
+    }
 }
 
 async fn load(request: reqwest::RequestBuilder, applier: &Applier, bucket: Bucket) -> Result<usize, LoadError> {
@@ -74,6 +88,7 @@ async fn load(request: reqwest::RequestBuilder, applier: &Applier, bucket: Bucke
                 break;
             }
             loaded += values.len();
+            applier.room().await;
             applier.apply(bucket, values);
         }
     }

@@ -94,6 +94,11 @@ impl ModelTable {
         self.by_id.values().filter(|model| !model.deleted)
     }
 
+    /// The version that is held, of a deleted model too.
+    pub fn version_of(&self, id: ModelId) -> Option<u64> {
+        self.by_id.get(&id).map(|model| model.version)
+    }
+
     /// The table with these values in it, unless it has newer ones.
     pub fn with(&self, changed: impl IntoIterator<Item = ModelEntry>) -> Self {
         let mut by_id = self.by_id.clone();

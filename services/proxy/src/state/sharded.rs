@@ -40,6 +40,11 @@ impl<K: Hash + Eq + Clone, V: Versioned> ShardedMap<K, V> {
         shard.get(key).filter(|value| !value.is_tombstone()).cloned()
     }
 
+    /// The version that is held, of a deleted value too.
+    pub fn version_of(&self, key: &K) -> Option<u64> {
+        self.shards[self.shard_of(key)].load().get(key).map(|value| value.version())
+    }
+
     /// Takes over those values that are newer than what is there; tells each one that was.
     pub fn merge(&self, values: impl IntoIterator<Item = (K, V)>, mut merged: impl FnMut(&V)) {
         let _turn = self.writer.lock().unwrap_or_else(PoisonError::into_inner);

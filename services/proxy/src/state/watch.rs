@@ -4,8 +4,9 @@
 //! stays known while the bus is away or its store was lost: values leave only by a newer value, a deletion too.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
@@ -15,24 +16,42 @@ use bytes::Bytes;
 use maas_bus::{SharedBus, StateChange, StateWatch};
 use maas_events::{
     Bucket,
-    state::{KeyState, ModelState, UserState},
+    plans::PlanEntry,
+    state::{KeyState, ModelState, PlanState, SubscriptionState, TeamState, UserState},
 };
+use maas_revocation::{Mark, OwnerName};
 use maas_runtime::{process::Process, readiness::CheckHandle};
-use maas_types::Clock;
+use maas_types::{Clock, Timestamp};
+use tokio::sync::Notify;
 
-use super::{KeyGrant, ModelEntry, State, UserEntry, upstream::UpstreamSource};
-use crate::metrics::ProxyMetrics;
+use super::{
+    KeyGrant, KeyStanding, ModelEntry, State, SubscriptionEntry, TeamEntry, UserEntry, upstream::UpstreamSource,
+    versions::Versions,
+};
+use crate::{
+    metrics::ProxyMetrics,
+    revocation::{
+        Reached,
+        cutting::{Cutter, Touched},
+    },
+    snapshot::Recorder,
+};
 
 /// Values that arrive together are taken over together.
 const BATCH: usize = 2_048;
 
-/// What takes changes over, for the watchers, the look-ups and the first load.
+/// What takes changes over, for the watchers, the look-ups, the loads and what was revoked.
 pub struct Applier {
     state: Arc<State>,
     metrics: Arc<ProxyMetrics>,
     upstreams: UpstreamSource,
     clock: Arc<dyn Clock>,
-    confirmed: [Confirmed; 3],
+    cutter: Arc<Cutter>,
+    checks: Vec<(Bucket, CheckHandle)>,
+    confirmed: [Confirmed; Bucket::ALL.len()],
+    completed: Notify,
+    /// Where what is taken over is copied to disk, once what was there is taken over.
+    recorder: OnceLock<Recorder>,
 }
 
 /// When a bucket was last known to be complete.
@@ -47,18 +66,79 @@ impl Applier {
         state: Arc<State>,
         metrics: Arc<ProxyMetrics>,
         upstreams: UpstreamSource,
-        clock: Arc<dyn Clock>,
+        cutter: Arc<Cutter>,
+        process: &Process,
     ) -> Self {
-        Self { state, metrics, upstreams, clock, confirmed: Default::default() }
+        let readiness = process.readiness.scoped("proxy");
+        let checks = Bucket::ALL.map(|bucket| (bucket, readiness.register(bucket.as_str()))).into();
+        Self {
+            state,
+            metrics,
+            upstreams,
+            clock: process.clock.clone(),
+            cutter,
+            checks,
+            confirmed: Default::default(),
+            completed: Notify::new(),
+            recorder: OnceLock::new(),
+        }
+    }
+
+    /// Copies what is taken over from now on; once.
+    pub fn record_into(&self, recorder: Recorder) {
+        let _ = self.recorder.set(recorder);
+    }
+
+    /// Returns when the copy on disk has caught up, for those that are in no hurry.
+    pub async fn room(&self) {
+        if let Some(recorder) = self.recorder.get() {
+            recorder.room().await;
+        }
+    }
+
+    /// Whether the value counts, or is about to.
+    pub fn is_wanted(&self, bucket: Bucket, value: &Bytes) -> bool {
+        self.state.versions(bucket, value).is_some_and(|versions| !versions.is_outdated())
+    }
+
+    /// Takes over encoded values of several buckets.
+    pub fn apply_all(&self, values: impl IntoIterator<Item = (Bucket, Bytes)>) {
+        let mut by_bucket: BTreeMap<Bucket, Vec<Bytes>> = BTreeMap::new();
+        for (bucket, value) in values {
+            by_bucket.entry(bucket).or_default().push(value);
+        }
+        for (bucket, values) in by_bucket {
+            self.apply(bucket, values);
+        }
     }
 
     /// Takes over encoded values of one bucket. One that cannot be understood is logged and left out: the others count.
+    /// Streams of callers that may no longer call are told to end before this returns.
     pub fn apply(&self, bucket: Bucket, values: Vec<Bytes>) {
+        // First of all: whoever finds a value in force may claim that it is in the copy too.
+        if let Some(recorder) = self.recorder.get() {
+            let is_news = |value: &&Bytes| self.state.versions(bucket, value).is_some_and(Versions::is_news);
+            recorder.record(bucket, values.iter().filter(is_news).cloned().collect());
+        }
+        self.put_in_force(bucket, values);
+    }
+
+    fn put_in_force(&self, bucket: Bucket, values: Vec<Bytes>) {
         match bucket {
             Bucket::Keys => self.apply_keys(values),
-            Bucket::Users => {
-                let users = decode_all::<UserState, _, _>(bucket, values, UserEntry::from_state);
-                self.state.users.merge(users.map(|user| (user.id, user)), |_| {});
+            Bucket::Users => self.apply_users(values),
+            Bucket::Teams => {
+                let teams = decode_all::<TeamState, _, _>(bucket, values, TeamEntry::from_state);
+                self.state.teams.merge(teams.map(|team| (team.id, team)), |_| {});
+            }
+            Bucket::Plans => {
+                let plans = decode_all::<PlanState, _, _>(bucket, values, PlanEntry::from_state);
+                let table = self.state.plans().with(plans);
+                self.state.replace_plans(table);
+            }
+            Bucket::Subscriptions => {
+                let entries = decode_all::<SubscriptionState, _, _>(bucket, values, SubscriptionEntry::from_state);
+                self.state.subscriptions.merge(entries.map(|entry| (entry.key, entry)), |_| {});
             }
             Bucket::Models => {
                 let from_state = |state| ModelEntry::from_state(state, &self.upstreams, &self.metrics);
@@ -72,12 +152,27 @@ impl Applier {
     fn apply_keys(&self, values: Vec<Bytes>) {
         let is_live = self.has_caught_up(Bucket::Keys);
         let now = self.clock.now();
-        let keys = decode_all::<KeyState, _, _>(Bucket::Keys, values, KeyGrant::from_state);
-        self.state.keys.merge(keys.map(|key| (key.public_id, key)), |key| {
+        // Decoded before the map is locked: others decode at the same time.
+        let keys: Vec<_> = decode_all::<KeyState, _, _>(Bucket::Keys, values, KeyGrant::from_state).collect();
+        let mut touched = Touched::default();
+        self.state.keys.merge(keys.into_iter().map(|key| (key.public_id, key)), |key| {
             if is_live && key.is_revoked() {
                 self.metrics.revocation_lag.observe(now.since(key.changed_at).as_secs_f64());
             }
+            if key.standing(now) != KeyStanding::Active {
+                touched.keys.insert(key.public_id);
+            }
         });
+        self.cutter.judge(touched);
+    }
+
+    fn apply_users(&self, values: Vec<Bytes>) {
+        let users: Vec<_> = decode_all::<UserState, _, _>(Bucket::Users, values, UserEntry::from_state).collect();
+        let mut touched = Touched::default();
+        self.state.users.merge(users.into_iter().map(|user| (user.id, user)), |user| {
+            touched.users.insert(user.id);
+        });
+        self.cutter.judge(touched);
     }
 
     /// Whether the bucket was complete here at least once.
@@ -85,10 +180,40 @@ impl Applier {
         self.confirmed(bucket).caught_up.load(Ordering::Acquire)
     }
 
-    pub(super) fn note_complete(&self, bucket: Bucket) {
+    /// Returns once the bucket was complete.
+    pub async fn caught_up(&self, bucket: Bucket) {
+        loop {
+            let completed = self.completed.notified();
+            if self.has_caught_up(bucket) {
+                return;
+            }
+            completed.await;
+        }
+    }
+
+    /// Everything of the bucket is here.
+    pub fn note_complete(&self, bucket: Bucket) {
         let confirmed = self.confirmed(bucket);
         confirmed.at_ms.store(self.clock.now().unix_ms(), Ordering::Relaxed);
         confirmed.caught_up.store(true, Ordering::Release);
+        if let Some((_, check)) = self.checks.iter().find(|(checked, _)| *checked == bucket) {
+            check.set_ok();
+        }
+        self.completed.notify_waiters();
+    }
+
+    /// Everything that the owner has revoked before `at` is in force here.
+    pub fn note_confirmed(&self, owner: OwnerName, applied: Option<Mark>, at: Timestamp) {
+        if owner == OwnerName::Keys {
+            self.confirmed(Bucket::Keys).at_ms.store(at.unix_ms(), Ordering::Relaxed);
+        }
+        if let (Some(recorder), Some(mark)) = (self.recorder.get(), applied) {
+            recorder.note_reached(Reached { owner, mark, confirmed_at: at });
+        }
+    }
+
+    pub fn complete_buckets(&self) -> Vec<Bucket> {
+        Bucket::ALL.into_iter().filter(|bucket| self.has_caught_up(*bucket)).collect()
     }
 
     /// Sets the age gauges.
@@ -106,6 +231,9 @@ impl Applier {
             Bucket::Keys => &self.confirmed[0],
             Bucket::Users => &self.confirmed[1],
             Bucket::Models => &self.confirmed[2],
+            Bucket::Teams => &self.confirmed[3],
+            Bucket::Plans => &self.confirmed[4],
+            Bucket::Subscriptions => &self.confirmed[5],
         }
     }
 }
@@ -128,16 +256,9 @@ where
     })
 }
 
-/// A readiness check for each bucket, under its name.
-pub fn register_checks(process: &Process) -> Vec<(Bucket, CheckHandle)> {
-    let readiness = process.readiness.scoped("proxy");
-    Bucket::ALL.map(|bucket| (bucket, readiness.register(bucket.as_str()))).into()
-}
-
 /// Spawns a watcher for each bucket.
-pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, checks: &[(Bucket, CheckHandle)], process: &Process) {
-    for (bucket, check) in checks {
-        let (bucket, check) = (*bucket, check.clone());
+pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, process: &Process) {
+    for bucket in Bucket::ALL {
         let (bus, applier) = (bus.clone(), applier.clone());
         let soft_stop = process.lifecycle.soft_stop().clone();
         process.lifecycle.spawn(format!("proxy {} watch", bucket.as_str()), async move {
@@ -147,14 +268,14 @@ pub fn spawn_watchers(bus: &SharedBus, applier: &Arc<Applier>, checks: &[(Bucket
                 tokio::select! {
                     changes = next_changes(&mut watch) => {
                         let Some(changes) = changes else { return Ok(()) };
-                        if take_over(&applier, bucket, changes) {
-                            check.set_ok();
+                        take_over(&applier, bucket, changes);
+                    }
+                    // While the connection lives, hearing nothing means that nothing changed. Of keys more is known.
+                    _ = heartbeat.tick(), if bucket != Bucket::Keys => {
+                        if bus.is_connected() && applier.has_caught_up(bucket) {
+                            applier.note_complete(bucket);
                         }
                     }
-                    // While the connection lives, hearing nothing means that nothing changed.
-                    _ = heartbeat.tick() => if bus.is_connected() && applier.has_caught_up(bucket) {
-                        applier.note_complete(bucket);
-                    },
                     () = soft_stop.cancelled() => return Ok(()),
                 }
             }
@@ -174,8 +295,7 @@ async fn next_changes(watch: &mut StateWatch) -> Option<Vec<StateChange>> {
     Some(changes)
 }
 
-/// True if the bucket is complete after these changes.
-fn take_over(applier: &Applier, bucket: Bucket, changes: Vec<StateChange>) -> bool {
+fn take_over(applier: &Applier, bucket: Bucket, changes: Vec<StateChange>) {
     let mut values = Vec::with_capacity(changes.len());
     let mut complete = false;
     for change in changes {
@@ -191,5 +311,4 @@ fn take_over(applier: &Applier, bucket: Bucket, changes: Vec<StateChange>) -> bo
     if complete {
         applier.note_complete(bucket);
     }
-    complete
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use maas_events::{
     Bucket, Delivery,
     state::{
-        Credential, KeyState, KeyStatus, ModelState, PriceState, UpstreamState, UserState, UserStatus,
+        Credential, KeyState, KeyStatus, ModelState, PriceState, TeamState, UpstreamState, UserState, UserStatus,
         credential::Source,
     },
 };
@@ -153,4 +153,8 @@ pub fn user_delivery(user: &UserState) -> Delivery {
 
 pub fn model_delivery(model: &ModelState) -> Delivery {
     state(Bucket::Models, &model.id, model.version, model)
+}
+
+pub fn team_delivery(team: &TeamState) -> Delivery {
+    state(Bucket::Teams, &team.id, team.version, team)
 }

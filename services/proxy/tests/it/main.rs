@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
 mod azure;
 mod bad_input;
 mod client_leaves;
@@ -16,6 +17,8 @@ mod http;
 mod ingest;
 mod instances;
 mod journal;
+mod key_bounds;
+mod key_uses;
 mod keys;
 mod malformed;
 mod messages;
@@ -24,9 +27,11 @@ mod messages_upstream;
 mod mirrors;
 mod models;
 mod operations;
+mod owners;
 mod passing;
 mod raw_answers;
 mod responses;
+mod revocations;
 mod routing;
 mod shutdown;
 mod slow_clients;
@@ -34,6 +39,8 @@ mod stand_ins;
 mod state_sources;
 mod stored_responses;
 mod streams;
+mod token_issuer;
+mod tokens;
 mod uploads;
 mod uploads_broken;
 mod upstream_errors;

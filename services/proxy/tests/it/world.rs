@@ -16,13 +16,14 @@ use maas_events::{
     usage::UsageEvent,
 };
 use maas_keys::PlainKey;
-use maas_proxy::{Proxy, ProxySettings};
+use maas_proxy::{Proxy, ProxySettings, TokenKeySource};
 use maas_runtime::{
     config::{HumanDuration, Secret},
     lifecycle::Lifecycle,
     process::Process,
 };
 use maas_testkit::{SimulatedUpstream, eventually};
+use maas_types::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -36,6 +37,7 @@ use crate::{
     forms,
     http::{Answer, Connection, PATIENCE, Request},
     ingest::{Books, Ingest},
+    owners::Owners,
 };
 
 pub const CHAT: &str = "/v1/chat/completions";
@@ -48,6 +50,7 @@ pub struct World {
     pub bus: InProcessBus,
     pub upstream: SimulatedUpstream,
     pub books: Arc<Books>,
+    pub owners: Owners,
     pub address: SocketAddr,
     /// An active key of an active person, for all models.
     pub key: PlainKey,
@@ -67,6 +70,11 @@ pub struct Setup {
     pub models: Vec<NewModel>,
     pub key: Option<Change<KeyState>>,
     pub without_ingest: bool,
+    /// They say nothing until the test lets them.
+    pub without_owners: bool,
+    pub clock: Option<Arc<dyn Clock>>,
+    /// Where the keys of access tokens come from.
+    pub token_keys: Option<TokenKeySource>,
     /// The listener goes on when the process is told to stop.
     pub own_listener_lifecycle: bool,
     /// The content of a journal that was there before.
@@ -122,15 +130,27 @@ impl World {
         if !setup.without_ingest {
             Ingest::start(&bus, books.clone()).await;
         }
-        let process = Process::new().unwrap();
-        let proxy = Proxy::start(settings, Arc::new(bus.clone()), &process).await.unwrap();
+        let mut process = Process::new().unwrap();
+        if let Some(clock) = setup.clock {
+            process.clock = clock;
+        }
+        let owners = Owners::start(&bus, process.clock.clone()).await;
+        if setup.without_owners {
+            owners.silence();
+        }
+        let shared_bus = Arc::new(bus.clone());
+        let proxy = match setup.token_keys {
+            None => Proxy::start(settings, shared_bus, &process).await.unwrap(),
+            some => Proxy::start_beside_auth(settings, some, shared_bus, &process).await.unwrap(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let listening = if setup.own_listener_lifecycle { Lifecycle::new() } else { process.lifecycle.clone() };
         proxy.serve(&listening, listener, 2).unwrap();
-        eventually(PATIENCE, || std::future::ready(process.readiness.is_ready().then_some(()))).await;
-        Self { proxy, process, bus, upstream, books, address, key, key_state, journal_dir, _folder: folder }
+        let is_ready = || setup.without_owners || process.readiness.is_ready();
+        eventually(PATIENCE, || std::future::ready(is_ready().then_some(()))).await;
+        Self { owners, proxy, process, bus, upstream, books, address, key, key_state, journal_dir, _folder: folder }
     }
 
     pub async fn deliver(&self, delivery: Delivery) {
@@ -289,8 +309,10 @@ pub fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        let copy = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &copy),
+            false => drop(std::fs::copy(entry.path(), copy).unwrap()),
         }
     }
 }

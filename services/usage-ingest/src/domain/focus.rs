@@ -4,12 +4,12 @@
 //! All of its mandatory columns, those of the others that the ledger can fill, and columns of our own, which begin with
 //! `x_` as the specification wants it. One row is what one payer used of one model, charged in one currency.
 
-use maas_types::Timestamp;
-
-use super::{
-    analytics::figures::{Count, Figures},
+use maas_types::{
+    Timestamp,
     csv::{Cell, decimal},
 };
+
+use super::analytics::figures::{Count, Figures};
 
 pub const VERSION: &str = "1.2";
 

@@ -1,11 +1,9 @@
 //! Pure rules and types of the ledger; knows neither actix nor sea-orm, and reads no clock.
 
-pub mod actor;
 pub mod analytics;
 pub mod booked;
 pub mod completeness;
 pub mod correction;
-pub mod csv;
 pub mod dimensions;
 pub mod event;
 pub mod filter;
@@ -20,6 +18,5 @@ pub mod sequence;
 pub mod source;
 pub mod summary;
 pub mod totals;
-pub mod utc_day;
 pub mod window;
 pub mod zone;

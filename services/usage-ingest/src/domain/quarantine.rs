@@ -63,7 +63,8 @@ pub struct QuarantineEntry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     pub at: Timestamp,
-    pub by: UserId,
+    /// None: the platform itself.
+    pub by: Option<UserId>,
     pub by_name: String,
     /// Empty where none was asked for.
     pub reason: String,

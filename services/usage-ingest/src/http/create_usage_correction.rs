@@ -6,7 +6,7 @@ use maas_web::{JsonBody, Problem, Require, middleware::RequestContext, permissio
 use super::{
     correction::UsageCorrection,
     correction_body::{CreateUsageCorrection, input_from_api},
-    repair::{RepairState, actor, repair_problem},
+    repair::{RepairState, repair_problem},
 };
 
 /// Correct usage
@@ -35,7 +35,7 @@ pub async fn create_usage_correction(
 ) -> Result<HttpResponse, Problem> {
     let key = request.headers().get("idempotency-key").map(|value| value.as_bytes());
     let input = input_from_api(body, key, require.caller.user_id, state.0.settings.currency)?;
-    let booked = state.0.record_correction(&input, &actor(&require.caller, context)).await;
+    let booked = state.0.record_correction(&input, &context.actor(&require.caller)).await;
     let (booked, is_new) = booked.map_err(repair_problem)?;
     let mut answer = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     Ok(answer.json(UsageCorrection::to_api(&booked)))

@@ -6,25 +6,18 @@
 use actix_web::{HttpResponse, http::header};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
-use maas_types::Currency;
-use maas_web::Problem;
+use maas_types::{
+    Currency,
+    csv::{self, Cell, decimal, in_seconds},
+};
+use maas_web::{Problem, export::FileFormat};
 use serde_json::Value as Json;
 
 use super::{broken_off_problem, figures::totals_to_api};
 use crate::{
-    domain::{
-        analytics::figures::Figures,
-        csv::{self, Cell, decimal, in_seconds},
-    },
+    domain::analytics::figures::Figures,
     service::export::{BrokenOff, ExportRow, ExportSnapshot, Pages, Rows},
 };
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
-    Csv,
-    Json,
-    Ndjson,
-}
 
 /// What a file says besides its rows.
 #[derive(Debug)]
@@ -35,26 +28,6 @@ pub struct File {
     /// Said at the beginning of JSON, and in headers of any format.
     pub facts: Vec<(&'static str, Json)>,
     pub currency: Currency,
-}
-
-impl FileFormat {
-    pub const ALL: [(&'static str, Self); 3] = [("csv", Self::Csv), ("json", Self::Json), ("ndjson", Self::Ndjson)];
-
-    const fn ending(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-        }
-    }
-
-    const fn media_type(self) -> &'static str {
-        match self {
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-            Self::Json => "application/json",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
 }
 
 /// The answer with the file. The first page is read before, so that what fails at once is a proper error.

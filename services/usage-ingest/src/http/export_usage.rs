@@ -2,14 +2,14 @@
 
 use actix_web::{HttpResponse, get, web};
 use maas_types::{Currency, Timestamp};
-use maas_web::{Problem, QueryParams, Require, permission::ReadUsage};
+use maas_web::{Problem, QueryParams, Require, export::FileFormat, permission::ReadUsage};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     ask_problem, begin_export, choice,
-    export_body::{File, FileFormat, respond},
+    export_body::{File, respond},
     figures::{UsagePeriod, UsageTotals},
     store_problem,
     usage_query::{PeriodQuery, UsageFilterQuery},
@@ -139,8 +139,7 @@ fn rows(ledger: &Ledger, usage: Usage, wanted: Wanted) -> Result<Rows, AskError>
 
 pub(super) fn file_format(text: Option<&str>) -> Result<FileFormat, Problem> {
     let Some(text) = text else { return Ok(FileFormat::Csv) };
-    let found = FileFormat::ALL.iter().find(|(name, _)| *name == text).map(|(_, format)| *format);
-    found.ok_or_else(|| choice::not_one_of("format", FileFormat::ALL.map(|(name, _)| name)))
+    FileFormat::parse(text).ok_or_else(|| choice::not_one_of("format", FileFormat::ALL.map(|(name, _)| name)))
 }
 
 fn file(format: FileFormat, scope: &Scope, as_of: Timestamp) -> File {

@@ -2,14 +2,14 @@
 
 use actix_web::{HttpResponse, get, web};
 use maas_types::{Currency, TeamId, Timestamp};
-use maas_web::{Problem, QueryParams, Require, permission::ReadUsage};
+use maas_web::{Problem, QueryParams, Require, export::FileFormat, permission::ReadUsage};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     begin_export, choice,
-    export_body::{File, FileFormat, respond},
+    export_body::{File, respond},
     figures::{UsagePeriod, UsageTotals},
     invalid_parameter, store_problem,
     usage_query::visibility,

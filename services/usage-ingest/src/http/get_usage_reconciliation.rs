@@ -1,7 +1,7 @@
 //! `GET /api/v1/usage/reconciliation`: the proof that no usage is missing.
 
 use actix_web::{get, web};
-use maas_types::{Timestamp, input::InputFault};
+use maas_types::{Timestamp, UtcDay, UtcDayError, input::InputFault};
 use maas_web::{PageQuery, Problem, QueryParams, Require, permission::ReconcileUsage};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -12,11 +12,7 @@ use super::{
     store_problem,
 };
 use crate::{
-    domain::{
-        reconciliation::SourceStanding,
-        utc_day::{UtcDay, UtcDayError},
-    },
-    service::reconciliation::ReconciliationQuestion,
+    domain::reconciliation::SourceStanding, service::reconciliation::ReconciliationQuestion,
     store::reconciliation::SourceFilter,
 };
 

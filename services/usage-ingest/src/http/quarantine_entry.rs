@@ -46,7 +46,8 @@ pub struct QuarantinedUsage {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct QuarantineDecision {
     pub time: Timestamp,
-    pub user_id: UserId,
+    /// Null: the platform itself.
+    pub user_id: Option<UserId>,
     #[schema(example = "Ada")]
     pub user_name: String,
     #[schema(example = "journal of the node that was away in October")]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use maas_types::{Cursor, Timestamp};
+use maas_types::{Cursor, Timestamp, UtcDay};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +10,6 @@ use crate::{
     domain::{
         reconciliation::{Proof, SourceStanding, TableProof, missing},
         source::SourceState,
-        utc_day::UtcDay,
     },
     service::reconciliation::Reconciliation,
 };

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     quarantine_entry::QuarantinedUsage,
-    repair::{RepairState, actor, check_reason, invalid, repair_problem},
+    repair::{RepairState, check_reason, invalid, repair_problem},
 };
 use crate::domain::quarantine::QuarantineId;
 
@@ -46,6 +46,6 @@ pub async fn reject_quarantine_entry(
     if !faults.is_empty() {
         return Err(invalid(faults));
     }
-    let rejected = state.0.reject(id, &body.reason, &actor(&require.caller, context)).await;
+    let rejected = state.0.reject(id, &body.reason, &context.actor(&require.caller)).await;
     Ok(web::Json(QuarantinedUsage::to_api(&rejected.map_err(repair_problem)?)))
 }

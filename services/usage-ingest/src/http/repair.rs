@@ -1,11 +1,11 @@
 //! What the operations of quarantine, corrections and reconciliation share.
 
 use maas_types::input::{InputFault, check_text};
-use maas_web::{Caller, FieldFault, Problem, ProblemCode, middleware::RequestContext};
+use maas_web::{FieldFault, Problem, ProblemCode};
 
 use super::{choice::not_one_of, store_problem};
 use crate::{
-    domain::{actor::Actor, correction::InvalidCorrection},
+    domain::correction::InvalidCorrection,
     service::{
         correct::CorrectError,
         repair::{Repair, RepairError},
@@ -18,15 +18,6 @@ pub struct RepairState(pub Repair);
 
 /// The longest reason that a person gives, in characters.
 pub const MAX_REASON_CHARACTERS: usize = 500;
-
-pub fn actor(caller: &Caller, context: RequestContext) -> Actor {
-    Actor {
-        id: caller.user_id,
-        name: caller.user_name.clone(),
-        request_id: context.request_id,
-        address: context.client_address,
-    }
-}
 
 /// The one place that turns errors of repair into answers.
 pub fn repair_problem(error: RepairError) -> Problem {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    repair::{RepairState, actor, chosen, repair_problem, source_filter},
+    repair::{RepairState, chosen, repair_problem, source_filter},
     replay_quarantine_entry::{BeyondRetentionView, input_from_api},
 };
 use crate::{
@@ -97,7 +97,7 @@ pub async fn replay_quarantine(
     let kind = chosen("kind", Some(&body.kind), &RefusalKind::ALL, RefusalKind::as_str)?;
     let filter = QuarantineFilter { state: None, kind, source: source_filter(body.source)? };
     let input = input_from_api(body.reason, body.beyond_retention, body.dry_run)?;
-    let replayed = state.0.replay_many(&filter, after, limit, &input, &actor(&require.caller, context)).await;
+    let replayed = state.0.replay_many(&filter, after, limit, &input, &context.actor(&require.caller)).await;
     let (outcomes, next) = replayed.map_err(repair_problem)?;
     let refused = outcomes.iter().filter(|outcome| outcome.result.is_err()).count();
     Ok(web::Json(QuarantineReplay {

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     quarantine_entry::QuarantinedUsage,
-    repair::{MAX_REASON_CHARACTERS, RepairState, actor, invalid, repair_problem},
+    repair::{MAX_REASON_CHARACTERS, RepairState, invalid, repair_problem},
 };
 use crate::{
     domain::quarantine::QuarantineId,
@@ -60,7 +60,7 @@ pub async fn replay_quarantine_entry(
     state: web::Data<RepairState>,
 ) -> Result<web::Json<QuarantinedUsage>, Problem> {
     let input = input_from_api(body.reason, body.beyond_retention, false)?;
-    let replayed = state.0.replay(id, &input, &actor(&require.caller, context)).await;
+    let replayed = state.0.replay(id, &input, &context.actor(&require.caller)).await;
     Ok(web::Json(QuarantinedUsage::to_api(&replayed.map_err(repair_problem)?)))
 }
 

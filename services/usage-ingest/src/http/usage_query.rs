@@ -115,7 +115,7 @@ fn ids(ids: impl Iterator<Item = uuid::Uuid>) -> Vec<Value> {
 pub fn visibility(require: &Require<ReadUsage>) -> Visibility {
     match require.scope {
         AccessScope::All => Visibility::Everything,
-        AccessScope::Own(user) => Visibility::Of { user, teams: require.caller.owned_teams.clone() },
+        AccessScope::Own(user) => Visibility::Of { user, teams: require.caller.owned_teams() },
     }
 }
 

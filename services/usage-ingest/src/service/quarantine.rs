@@ -3,6 +3,7 @@
 //! Guarantee: a decision, with who made it and why, and its audit record commit together. An entry that is decided is
 //! never decided otherwise.
 
+use maas_events::audit_entry::Actor;
 use maas_store::{StoreError, outbox};
 use maas_types::{PageLimit, Timestamp};
 use sea_orm::DatabaseTransaction;
@@ -10,11 +11,8 @@ use serde::Serialize;
 
 use super::repair::{Repair, RepairError};
 use crate::{
-    audit::AuditEntry,
-    domain::{
-        actor::Actor,
-        quarantine::{BookedAs, Decision, QuarantineEntry, QuarantineId, QuarantineState},
-    },
+    audit::done,
+    domain::quarantine::{BookedAs, Decision, QuarantineEntry, QuarantineId, QuarantineState},
     store::{
         self,
         lock::PARTITION,
@@ -76,7 +74,7 @@ pub(super) async fn find(transaction: &DatabaseTransaction, id: QuarantineId) ->
 }
 
 pub(super) fn decision(actor: &Actor, reason: &str, booked_as: Option<BookedAs>, now: Timestamp) -> Decision {
-    Decision { at: now, by: actor.id, by_name: actor.name.clone(), reason: reason.to_owned(), booked_as }
+    Decision { at: now, by: actor.user_id(), by_name: actor.name().to_owned(), reason: reason.to_owned(), booked_as }
 }
 
 /// Writes a decision and its audit record.
@@ -99,8 +97,8 @@ pub(super) async fn save(
         QuarantineState::Held | QuarantineState::Replayed => "usage.quarantine.replay",
     };
     let resource_id = entry.id.to_string();
-    let audit = AuditEntry { actor, action, resource_kind: "usage_quarantine_entry", resource_id, after: &after };
-    outbox::append(transaction, [audit.to_delivery(decision.at)], decision.at).await?;
+    let audit = done(actor, action, ("usage_quarantine_entry", resource_id), &after, decision.at);
+    outbox::append(transaction, [audit], decision.at).await?;
     entry.state = state;
     entry.decision = Some(decision);
     Ok(())

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use maas_bus::ConsumerStatus;
 use maas_store::StoreError;
-use maas_types::{PageLimit, Timestamp};
+use maas_types::{PageLimit, Timestamp, UtcDay};
 use sea_orm::ConnectionTrait;
 
 use super::{consumer::consumer_spec, repair::Repair, writer::unanswered};
@@ -18,7 +18,6 @@ use crate::{
         completeness::{LOST_AFTER, complete_until},
         received::RefusalKind,
         reconciliation::{GroupSums, Proof, SourceStanding, SourceTotals, TableProof, missing},
-        utc_day::UtcDay,
     },
     store::{self, reconciliation::SourceFilter, source::Sources, sums::LEDGER},
 };

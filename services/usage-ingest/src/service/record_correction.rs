@@ -7,6 +7,7 @@
 //! What happens at each failure: nothing is booked unless everything is. Whoever did not hear the answer sends the same
 //! again and gets what was booked then.
 
+use maas_events::audit_entry::Actor;
 use maas_store::{StoreError, outbox};
 use maas_types::{CorrectionId, Currency, EventId, Money, PageLimit, Timestamp, input::InputFault};
 use sea_orm::DatabaseTransaction;
@@ -17,9 +18,8 @@ use super::{
     repair::{Repair, RepairError},
 };
 use crate::{
-    audit::AuditEntry,
+    audit::done,
     domain::{
-        actor::Actor,
         correction::{Correction, CorrectionKind},
         dimensions::Dimensions,
         event::day_of,
@@ -117,7 +117,7 @@ impl CorrectionInput {
         };
         let measures = Measures { cost_nanos: self.cost_nanos(), ..self.measures };
         let same_currency = self.cost.is_none_or(|cost| cost.currency == booked.dimensions.currency);
-        let same_words = booked.reason == self.reason && booked.actor == Some(actor.id);
+        let same_words = booked.reason == self.reason && booked.actor == actor.user_id();
         same_target && same_currency && same_words && booked.measures == measures
     }
 
@@ -149,8 +149,8 @@ async fn prepare(
         event,
         kind,
         reason: input.reason.clone(),
-        actor: Some(actor.id),
-        actor_name: actor.name.clone(),
+        actor: actor.user_id(),
+        actor_name: actor.name().to_owned(),
         dimensions,
         measures,
         better: None,
@@ -206,6 +206,5 @@ fn audit(correction: &Correction, id: CorrectionId, actor: &Actor, now: Timestam
         currency: correction.dimensions.currency.as_str(),
         measures: measures.filter(|(_, value)| *value != 0).collect(),
     };
-    let (action, resource_kind, resource_id) = ("usage.correction.create", "usage_correction", id.to_string());
-    AuditEntry { actor, action, resource_kind, resource_id, after: &after }.to_delivery(now)
+    done(actor, "usage.correction.create", ("usage_correction", id.to_string()), &after, now)
 }

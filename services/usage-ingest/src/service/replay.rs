@@ -13,6 +13,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use maas_events::audit_entry::Actor;
 use maas_store::StoreError;
 use maas_types::{PageLimit, Timestamp};
 use sea_orm::DatabaseTransaction;
@@ -24,7 +25,6 @@ use super::{
 };
 use crate::{
     domain::{
-        actor::Actor,
         correction::{Correction, CorrectionKind},
         dimensions::Dimensions,
         measures::Measures,
@@ -230,8 +230,8 @@ fn backfill_of(received: &ReceivedEvent, entry: &QuarantineEntry, actor: &Actor)
         event: Some(event.id),
         kind: CorrectionKind::Backfill,
         reason: format!("replayed from quarantine entry {}", entry.id),
-        actor: Some(actor.id),
-        actor_name: actor.name.clone(),
+        actor: actor.user_id(),
+        actor_name: actor.name().to_owned(),
         dimensions: Dimensions::of(event),
         measures: Measures::of(event),
         better: None,

@@ -9,14 +9,11 @@
 use std::time::Duration;
 
 use maas_store::StoreError;
+use maas_types::UtcDay;
 use tokio_util::sync::CancellationToken;
 
 use super::{consumer::consumer_spec, repair::Repair};
-use crate::{
-    domain::{reconciliation::Proof, utc_day::UtcDay},
-    pipeline_metrics::PipelineMetrics,
-    store,
-};
+use crate::{domain::reconciliation::Proof, pipeline_metrics::PipelineMetrics, store};
 
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LONGEST_LOOK: Duration = Duration::from_secs(10);

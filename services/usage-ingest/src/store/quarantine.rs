@@ -155,7 +155,7 @@ pub async fn decide(
         state: Set(state.as_str().to_owned()),
         booked_as: Set(decision.booked_as.map(BookedAs::as_str).unwrap_or_default().to_owned()),
         decided_at: Set(Some(decision.at.unix_ms())),
-        decided_by: Set(Some(decision.by.uuid())),
+        decided_by: Set(decision.by.map(UserId::uuid)),
         decided_by_name: Set(decision.by_name.clone()),
         decision_reason: Set(decision.reason.clone()),
         ..Default::default()
@@ -221,9 +221,9 @@ fn from_db(row: Model) -> Result<QuarantineEntry, StoreError> {
         received_at: time_from_db(row.received_at),
         repeated: row.repeated,
         state: parsed_from_db(TABLE, "state", id, QuarantineState::parse(&row.state))?,
-        decision: row.decided_at.zip(row.decided_by).map(|(at, by)| Decision {
+        decision: row.decided_at.map(|at| Decision {
             at: time_from_db(at),
-            by: UserId::from_uuid(by),
+            by: row.decided_by.map(UserId::from_uuid),
             by_name: row.decided_by_name,
             reason: row.decision_reason,
             booked_as: BookedAs::parse(&row.booked_as),

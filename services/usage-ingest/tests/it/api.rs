@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// `Bearer <role>`
-struct Roles;
+pub struct Roles;
 
 pub fn admin_id() -> UserId {
     user(99)
@@ -42,7 +42,7 @@ impl CallerResolver for Roles {
             role,
             via: Via::Token(TokenId::new_at(now())),
             must_change_password: false,
-            owned_teams: Vec::new(),
+            teams: Vec::new(),
         }))
     }
 }

@@ -10,10 +10,10 @@ use actix_web::{
     test, web,
 };
 use bytes::Bytes;
-use maas_types::{Role, TeamId, TokenId};
+use maas_types::{Role, TeamId, TeamRole, TokenId};
 use maas_usage_ingest::UsageIngest;
 use maas_web::{
-    Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, Via, WebSettings,
+    Caller, CallerResolver, Credential, IdentityUnavailable, SharedCallerResolver, TeamMembership, Via, WebSettings,
     middleware::control_plane,
 };
 use secrecy::ExposeSecret as _;
@@ -34,10 +34,11 @@ impl CallerResolver for NamedCallers {
         let mut parts = token.expose_secret().split(':').skip(1);
         let (Some(id), Some(role)) = (parts.next(), parts.next()) else { return Ok(None) };
         let (Ok(user_id), Some(role)) = (id.parse(), Role::parse(role)) else { return Ok(None) };
-        let owned_teams = parts.filter_map(|team| team.parse().ok()).collect();
+        let owned = |team: &str| Some(TeamMembership { team_id: team.parse().ok()?, role: TeamRole::Owner });
+        let teams = parts.filter_map(owned).collect();
         let via = Via::Token(TokenId::new_at(now()));
         let user_name = "somebody".to_owned();
-        Ok(Some(Caller { user_id, user_name, role, via, must_change_password: false, owned_teams }))
+        Ok(Some(Caller { user_id, user_name, role, via, must_change_password: false, teams }))
     }
 }
 

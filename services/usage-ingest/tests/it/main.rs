@@ -22,6 +22,7 @@ mod partitions;
 mod producer;
 mod quarantine;
 mod reconciliation;
+mod refusals;
 mod repair_quarantine;
 mod replicas;
 mod scopes;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use maas_events::audit_entry::Actor;
 use maas_store::{classify, outbox};
 use maas_types::{ModelId, Timestamp};
 use sea_orm::DatabaseTransaction;
@@ -10,7 +11,6 @@ use sea_orm::DatabaseTransaction;
 use super::{Catalog, CatalogError};
 use crate::{
     domain::{
-        actor::Actor,
         fault,
         model::{Model, SourceReference},
         price::{self, Price, PriceInput},
@@ -39,7 +39,12 @@ impl Catalog {
         dry_run: bool,
     ) -> Result<SyncOutcome, CatalogError> {
         let transaction = self.database.begin().await?;
-        let run = Run { transaction: &transaction, source, actor: Actor::source(&source.name), now: self.clock.now() };
+        let run = Run {
+            transaction: &transaction,
+            source,
+            actor: Actor::system(format!("source {}", source.name)),
+            now: self.clock.now(),
+        };
         let outcome = self.apply_all(&run, offered).await?;
         // A dry run does everything and keeps nothing, so that it cannot differ from the real one.
         if dry_run {

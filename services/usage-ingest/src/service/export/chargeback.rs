@@ -7,13 +7,12 @@ use std::str::FromStr;
 
 use jiff::civil::Date;
 use maas_store::StoreError;
-use maas_types::Timestamp;
+use maas_types::{Timestamp, csv::Cell};
 use sea_orm::ConnectionTrait;
 
 use super::{ExportRow, PAGE};
 use crate::{
     domain::{
-        csv::Cell,
         dimensions::Dimension,
         filter::{UsageFilter, Value},
         focus,

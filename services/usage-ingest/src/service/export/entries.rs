@@ -1,7 +1,7 @@
 //! Every event and every correction as a row: first all events, then all corrections, each by time.
 
 use maas_store::StoreError;
-use maas_types::{Currency, EventId};
+use maas_types::{Currency, EventId, csv::Cell};
 use sea_orm::ConnectionTrait;
 
 use super::{ExportRow, PAGE};
@@ -11,7 +11,6 @@ use crate::{
             figures::{Count, Figures},
             question::NotHeld,
         },
-        csv::Cell,
         dimensions::Dimension,
         filter::Value,
         measures::MEASURE_COLUMNS,

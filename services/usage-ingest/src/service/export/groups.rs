@@ -3,6 +3,8 @@
 use maas_store::StoreError;
 use sea_orm::ConnectionTrait;
 
+use maas_types::csv::Cell;
+
 use super::{ExportRow, PAGE};
 use crate::{
     domain::{
@@ -10,7 +12,6 @@ use crate::{
             figures::{Count, Figures, Wanted},
             interval::{Interval, stretches},
         },
-        csv::Cell,
         dimensions::Dimension,
         filter::{UsageFilter, Value},
         period::Period,

@@ -24,9 +24,10 @@ pub use running::{BrokenOff, ExportError, ExportLimits, ExportSnapshot, Exports,
 pub use slots::NoSlot;
 
 use maas_store::StoreError;
+use maas_types::csv::Cell;
 use sea_orm::ConnectionTrait;
 
-use crate::domain::{analytics::figures::Figures, csv::Cell};
+use crate::domain::analytics::figures::Figures;
 
 /// Rows that are read at once.
 const PAGE: usize = 1_000;

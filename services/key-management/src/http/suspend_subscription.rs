@@ -1,0 +1,71 @@
+use actix_web::{HttpResponse, post, web};
+use maas_types::SubscriptionId;
+use maas_web::{
+    JsonBody, PathParam, Problem, Require, etag::IfMatch, middleware::RequestContext, permission::DecideSubscriptions,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    invalid,
+    subscription_view::{SubscriptionBody, answer_subscription, require_reason},
+};
+use crate::{
+    domain::subscription::SubscriptionMove,
+    service::{
+        KeyService,
+        access::{SubscriptionChange, SubscriptionTarget},
+    },
+};
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuspendSubscriptionRequest {
+    /// Why; the subscriber reads it.
+    #[schema(example = "Under review until Friday", min_length = 1, max_length = 500)]
+    reason: String,
+}
+
+impl SuspendSubscriptionRequest {
+    fn into_change(self) -> Result<SubscriptionChange, Problem> {
+        let mut faults = Vec::new();
+        require_reason(&self.reason, &mut faults);
+        if !faults.is_empty() {
+            return Err(invalid(faults));
+        }
+        Ok(SubscriptionChange { step: SubscriptionMove::Suspend, reason: self.reason, expires_at: None })
+    }
+}
+
+/// Takes access away until it is resumed. Requests that are under way are answered to their end.
+#[utoipa::path(
+    operation_id = "suspendSubscription",
+    tag = "subscriptions",
+    params(
+        ("id" = SubscriptionId, Path, description = "Id of the subscription"),
+        ("If-Match" = Option<String>, Header, description = "The ETag that the change is based on; 412 when it was changed since"),
+    ),
+    request_body = SuspendSubscriptionRequest,
+    responses(
+        (status = 200, description = "The subscription after the change", body = SubscriptionBody,
+            headers(("ETag" = String, description = "Version of the subscription, for If-Match"))),
+        (status = 404, description = "There is no such subscription, or it is somebody else's"),
+        (status = 409, description = "Its status does not allow that; `detail` says what does"),
+        (status = 412, description = "The subscription was changed since it was read"),
+    )
+)]
+#[post("/api/v1/subscriptions/{id}/suspend")]
+pub async fn suspend_subscription(
+    require: Require<DecideSubscriptions>,
+    context: RequestContext,
+    id: PathParam<SubscriptionId>,
+    if_match: IfMatch,
+    body: JsonBody<SuspendSubscriptionRequest>,
+    service: web::Data<KeyService>,
+) -> Result<HttpResponse, Problem> {
+    let scope = service.subscription_scope(&require.caller, require.scope);
+    let change = body.0.into_change()?;
+    let target = SubscriptionTarget { id: id.0, scope: &scope, seen_version: if_match.0 };
+    let subscription = service.change_subscription(target, &change, &context.actor(&require.caller)).await?;
+    Ok(answer_subscription(HttpResponse::Ok(), &subscription, service.clock.now()))
+}
