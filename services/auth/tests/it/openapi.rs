@@ -26,7 +26,7 @@ fn operations() -> Vec<(Method, String, String, Value)> {
 #[test]
 fn operations_are_named_once_and_described() {
     let operations = operations();
-    assert_eq!(operations.len(), 55);
+    assert_eq!(operations.len(), 53);
     let ids: BTreeSet<_> = operations.iter().map(|(_, _, id, _)| id).collect();
     assert_eq!(ids.len(), operations.len());
     for (_, _, id, operation) in &operations {
