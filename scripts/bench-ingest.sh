@@ -144,7 +144,9 @@ ask() {
     fi
     ask_questions "$STATE_DIR/questions.json" "${plans[@]}"
     say "asking again while $RATE_WHILE_ASKING events per second are written"
-    generate --events $((RATE_WHILE_ASKING * 3600)) --rate "$RATE_WHILE_ASKING" >/dev/null &
+    # Not by generate(): a function has a shell around its program, which alone would be killed below.
+    "$BIN_DIR/maas-usage-generator" --nats "nats://127.0.0.1:$NATS_PORT" --events $((RATE_WHILE_ASKING * 3600)) \
+        --rate "$RATE_WHILE_ASKING" >/dev/null &
     local writer=$!
     ask_questions "$STATE_DIR/questions-writing.json"
     kill "$writer"
