@@ -12,13 +12,14 @@ use maas_store::{
 };
 use maas_tokens::{Audience, TokenKeys};
 use maas_types::UserId;
+use maas_web::attempts::AttemptLimiter;
 use maas_web::{SharedCallerResolver, export::ExportSlots};
 use secrecy::SecretString;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     app::{self, AuthState},
-    domain::{attempts::AttemptLimiter, key_ring::ConfiguredKeys, provider::LOCAL_PROVIDER},
+    domain::{key_ring::ConfiguredKeys, provider::LOCAL_PROVIDER},
     metrics::AuthMetrics,
     service::{
         Core,

@@ -1,6 +1,5 @@
 //! Pure rules and types of identity: knows neither HTTP nor the database.
 
-pub mod attempts;
 pub mod audit;
 pub mod audit_chain;
 pub mod claims;

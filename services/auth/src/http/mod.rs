@@ -69,14 +69,12 @@ mod user_view;
 
 use maas_store::StoreError;
 use maas_types::{Cursor, PageLimit};
+use maas_web::attempts::TooManyAttempts;
 use maas_web::{Caller, FieldFault, Problem, ProblemCode, Via, middleware::RequestContext};
 use serde::Serialize;
 
 use crate::{
-    domain::{
-        attempts::TooManyAttempts,
-        name::{NameFault, check_name},
-    },
+    domain::name::{NameFault, check_name},
     service::{initiator::Initiator, password_pool::PasswordPoolError, users::UserError},
 };
 

@@ -2,6 +2,7 @@
 
 use maas_store::{StoreError, classify};
 
+use maas_web::attempts::{AttemptKey, TooManyAttempts};
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -11,7 +12,6 @@ use super::{
 };
 use crate::{
     domain::{
-        attempts::{AttemptKey, TooManyAttempts},
         random::{self, RandomUnavailable},
         sign_in_attempt::{SignInAttempt, SignInFailure, digest},
     },

@@ -3,6 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use maas_tokens::looks_like_token;
 use maas_types::Timestamp;
+use maas_web::attempts::{AttemptKey, TooManyAttempts};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
@@ -14,12 +15,7 @@ use super::{
     token_review::{ReviewError, TokenReviewer},
 };
 use crate::{
-    domain::{
-        attempts::{AttemptKey, TooManyAttempts},
-        federated::FederatedIdentity,
-        provider::ProviderKind,
-        user::User,
-    },
+    domain::{federated::FederatedIdentity, provider::ProviderKind, user::User},
     metrics::ValidationOutcome,
 };
 

@@ -3,7 +3,8 @@
 use maas_store::StoreError;
 
 use super::{admit::AdmitError, federation::ProviderError};
-use crate::domain::{attempts::TooManyAttempts, sign_in_attempt::SignInFailure};
+use crate::domain::sign_in_attempt::SignInFailure;
+use maas_web::attempts::TooManyAttempts;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FinishSignInError {

@@ -4,6 +4,7 @@
 //! crash in between costs the person another click, and no code or state is good twice.
 
 use maas_store::{StoreError, classify};
+use maas_web::attempts::AttemptKey;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -17,7 +18,6 @@ use super::{
 };
 use crate::{
     domain::{
-        attempts::AttemptKey,
         audit::{AuditEntry, AuditOutcome},
         sign_in_attempt::{SignInAttempt, SignInFailure, digest},
     },

@@ -43,11 +43,12 @@ use maas_events::Delivery;
 use maas_revocation::owner::RevocationOwner;
 use maas_store::{Database, StoreError, classify, outbox, outbox::OutboxSignal};
 use maas_types::{Clock, Timestamp};
+use maas_web::attempts::AttemptLimiter;
 use maas_web::export::ExportSlots;
 use sea_orm::DatabaseTransaction;
 
 use crate::{
-    domain::{attempts::AttemptLimiter, provider::Provider, return_url::ReturnUrls},
+    domain::{provider::Provider, return_url::ReturnUrls},
     metrics::AuthMetrics,
     service::{
         federation::{FederatedProvider, Federation},

@@ -2,12 +2,12 @@
 
 use maas_store::StoreError;
 use maas_types::{SessionId, UserId};
+use maas_web::attempts::{AttemptKey, TooManyAttempts};
 use secrecy::SecretString;
 
 use super::{Core, initiator::Initiator, password_pool::PasswordPoolError};
 use crate::{
     domain::{
-        attempts::{AttemptKey, TooManyAttempts},
         audit::AuditOutcome,
         password::{self, PasswordFault},
     },

@@ -1,12 +1,12 @@
 //! Signing in with a password.
 
 use maas_store::StoreError;
+use maas_web::attempts::{AttemptKey, TooManyAttempts};
 use secrecy::SecretString;
 
 use super::{Core, initiator::Initiator, password_pool::PasswordPoolError};
 use crate::{
     domain::{
-        attempts::{AttemptKey, TooManyAttempts},
         audit::AuditOutcome,
         provider::LOCAL_PROVIDER,
         random::{self, RandomUnavailable},

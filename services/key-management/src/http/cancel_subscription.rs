@@ -8,15 +8,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    invalid,
-    subscription_view::{SubscriptionBody, answer_subscription, check_reason},
+    subscription_change::{carry_out, step},
+    subscription_view::SubscriptionBody,
 };
 use crate::{
     domain::subscription::SubscriptionMove,
-    service::{
-        KeyService,
-        access::{SubscriptionChange, SubscriptionTarget},
-    },
+    service::{KeyService, access::SubscriptionChange},
 };
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -30,12 +27,7 @@ pub struct CancelSubscriptionRequest {
 
 impl CancelSubscriptionRequest {
     fn into_change(self) -> Result<SubscriptionChange, Problem> {
-        let mut faults = Vec::new();
-        check_reason(&self.reason, &mut faults);
-        if !faults.is_empty() {
-            return Err(invalid(faults));
-        }
-        Ok(SubscriptionChange { step: SubscriptionMove::Cancel, reason: self.reason, expires_at: None })
+        step(SubscriptionMove::Cancel, self.reason)
     }
 }
 
@@ -65,9 +57,6 @@ pub async fn cancel_subscription(
     body: OptionalBody<CancelSubscriptionRequest>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = service.subscription_scope(&require.caller, require.scope);
     let change = body.0.into_change()?;
-    let target = SubscriptionTarget { id: id.0, scope: &scope, seen_version: if_match.0 };
-    let subscription = service.change_subscription(target, &change, &context.actor(&require.caller)).await?;
-    Ok(answer_subscription(HttpResponse::Ok(), &subscription, service.clock.now()))
+    carry_out(&service, require, context, (id.0, if_match.0), &change).await
 }

@@ -9,14 +9,12 @@ use utoipa::ToSchema;
 use super::{
     invalid,
     present::present,
-    subscription_view::{SubscriptionBody, answer_subscription, check_reason, require_reason},
+    subscription_change::carry_out,
+    subscription_view::{SubscriptionBody, check_reason, require_reason},
 };
 use crate::{
     domain::subscription::SubscriptionMove,
-    service::{
-        KeyService,
-        access::{SubscriptionChange, SubscriptionTarget},
-    },
+    service::{KeyService, access::SubscriptionChange},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -94,9 +92,6 @@ pub async fn decide_subscription(
     body: JsonBody<DecideSubscriptionRequest>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = service.subscription_scope(&require.caller, require.scope);
     let change = body.0.into_change()?;
-    let target = SubscriptionTarget { id: id.0, scope: &scope, seen_version: if_match.0 };
-    let subscription = service.change_subscription(target, &change, &context.actor(&require.caller)).await?;
-    Ok(answer_subscription(HttpResponse::Ok(), &subscription, service.clock.now()))
+    carry_out(&service, require, context, (id.0, if_match.0), &change).await
 }

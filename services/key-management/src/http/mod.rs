@@ -36,6 +36,7 @@ pub mod request_subscription_review;
 pub mod resume_subscription;
 pub mod revoke_key;
 pub mod rotate_key;
+mod subscription_change;
 mod subscription_view;
 pub mod suspend_subscription;
 pub mod unblock_key;

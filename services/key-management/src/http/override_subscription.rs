@@ -7,16 +7,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    invalid,
     present::present,
-    subscription_view::{SubscriptionBody, SubscriptionStatusBody, answer_subscription, require_reason},
+    subscription_change::{carry_out, explained_step},
+    subscription_view::{SubscriptionBody, SubscriptionStatusBody},
 };
 use crate::{
     domain::subscription::SubscriptionMove,
-    service::{
-        KeyService,
-        access::{SubscriptionChange, SubscriptionTarget},
-    },
+    service::{KeyService, access::SubscriptionChange},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -35,13 +32,8 @@ pub struct OverrideSubscriptionRequest {
 
 impl OverrideSubscriptionRequest {
     fn into_change(self) -> Result<SubscriptionChange, Problem> {
-        let mut faults = Vec::new();
-        require_reason(&self.reason, &mut faults);
-        if !faults.is_empty() {
-            return Err(invalid(faults));
-        }
         let step = SubscriptionMove::Override(self.status.into_status());
-        Ok(SubscriptionChange { step, reason: self.reason, expires_at: self.expires_at })
+        Ok(SubscriptionChange { expires_at: self.expires_at, ..explained_step(step, self.reason)? })
     }
 }
 
@@ -71,9 +63,6 @@ pub async fn override_subscription(
     body: JsonBody<OverrideSubscriptionRequest>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = service.subscription_scope(&require.caller, require.scope);
     let change = body.0.into_change()?;
-    let target = SubscriptionTarget { id: id.0, scope: &scope, seen_version: if_match.0 };
-    let subscription = service.change_subscription(target, &change, &context.actor(&require.caller)).await?;
-    Ok(answer_subscription(HttpResponse::Ok(), &subscription, service.clock.now()))
+    carry_out(&service, require, context, (id.0, if_match.0), &change).await
 }

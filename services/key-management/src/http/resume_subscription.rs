@@ -7,15 +7,12 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    invalid,
-    subscription_view::{SubscriptionBody, answer_subscription, require_reason},
+    subscription_change::{carry_out, explained_step},
+    subscription_view::SubscriptionBody,
 };
 use crate::{
     domain::subscription::SubscriptionMove,
-    service::{
-        KeyService,
-        access::{SubscriptionChange, SubscriptionTarget},
-    },
+    service::{KeyService, access::SubscriptionChange},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -28,12 +25,7 @@ pub struct ResumeSubscriptionRequest {
 
 impl ResumeSubscriptionRequest {
     fn into_change(self) -> Result<SubscriptionChange, Problem> {
-        let mut faults = Vec::new();
-        require_reason(&self.reason, &mut faults);
-        if !faults.is_empty() {
-            return Err(invalid(faults));
-        }
-        Ok(SubscriptionChange { step: SubscriptionMove::Resume, reason: self.reason, expires_at: None })
+        explained_step(SubscriptionMove::Resume, self.reason)
     }
 }
 
@@ -63,9 +55,6 @@ pub async fn resume_subscription(
     body: JsonBody<ResumeSubscriptionRequest>,
     service: web::Data<KeyService>,
 ) -> Result<HttpResponse, Problem> {
-    let scope = service.subscription_scope(&require.caller, require.scope);
     let change = body.0.into_change()?;
-    let target = SubscriptionTarget { id: id.0, scope: &scope, seen_version: if_match.0 };
-    let subscription = service.change_subscription(target, &change, &context.actor(&require.caller)).await?;
-    Ok(answer_subscription(HttpResponse::Ok(), &subscription, service.clock.now()))
+    carry_out(&service, require, context, (id.0, if_match.0), &change).await
 }

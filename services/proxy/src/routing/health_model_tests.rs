@@ -73,6 +73,7 @@ impl Model {
         let now = self.now;
         let second = (now - self.started).as_secs();
         let mut should_open = false;
+        let mut succeeded = None;
         match *event {
             Event::Wait(milliseconds) => self.now += Duration::from_millis(milliseconds),
             Event::Begin { forced: true } => self.live.push((self.health.begin(now), self.openings)),
@@ -85,7 +86,7 @@ impl Model {
                 match *event {
                     Event::Succeed(_) => {
                         attempt.succeeded(now);
-                        self.ended.0.extend(counts.then_some((second, true)));
+                        succeeded = counts.then_some((second, true));
                     }
                     Event::Fail(_, class) => {
                         attempt.failed(class, now);
@@ -105,6 +106,8 @@ impl Model {
             }
         }
         self.compare(before, should_open);
+        // Last: a success that closed the circuit is the first thing known of it since.
+        self.ended.0.extend(succeeded);
     }
 
     fn compare(&mut self, before: Phase, should_open: bool) {

@@ -68,9 +68,7 @@ fn ask_problem(error: AskError) -> Problem {
 async fn begin_export(state: &UsageState, user: UserId) -> Result<ExportSnapshot, Problem> {
     let begun = state.exports.begin(user, state.currency, state.clock.now()).await;
     begun.map_err(|error| match error {
-        ExportError::NoSlot(error) => {
-            Problem::with_detail(ProblemCode::TooManyAttempts, error.to_string()).retry_after(10)
-        }
+        ExportError::NoSlot(error) => error.into(),
         ExportError::Store(error) => store_problem(error),
     })
 }

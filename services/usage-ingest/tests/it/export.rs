@@ -178,8 +178,9 @@ async fn a_failure_in_the_middle_does_not_look_complete(engine: Engine) {
             (!received.starts_with("HTTP/1.1 503")).then_some(received)
         };
         let received = maas_testkit::eventually(Duration::from_secs(20), answered).await;
+        // How many rows arrive is open: what the server has not sent when it breaks off is lost.
         let beginning: String = received.chars().take(500).collect();
-        assert!(received.starts_with("HTTP/1.1 200") && received.contains("m01900"), "{format} began: {beginning}");
+        assert!(received.starts_with("HTTP/1.1 200"), "{format} began: {beginning}");
         assert!(!received.ends_with(end) && !received.contains("totals"), "{format}: it looks complete");
     }
 }

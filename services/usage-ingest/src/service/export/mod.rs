@@ -15,13 +15,11 @@ mod chargeback;
 mod entries;
 mod groups;
 mod running;
-mod slots;
 
 pub use chargeback::{Chargeback, Month, NotAMonth, ReportFormat};
 pub use entries::Entries;
 pub use groups::{GroupedInput, Groups};
 pub use running::{BrokenOff, ExportError, ExportLimits, ExportSnapshot, Exports, Pages};
-pub use slots::NoSlot;
 
 use maas_store::StoreError;
 use maas_types::csv::Cell;

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use maas_store::{Database, StoreError};
 use maas_types::{Currency, Timestamp, UserId};
+use maas_web::export::{ExportSlots, NoSlot, Slot};
 use sea_orm::{DatabaseConnection, DatabaseTransaction};
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{
-    ExportRow, Rows,
-    slots::{ExportSlots, IN_ALL, NoSlot, Slot},
-};
+use super::{ExportRow, Rows};
 use crate::{
     service::analytics::{Ledger, Scope, Usage},
     store,
 };
+
+/// Exports of this process at once: each has a connection to the database.
+const IN_ALL: u32 = 8;
 
 /// How long an export may hold its snapshot, which keeps the database from cleaning up.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +60,8 @@ pub struct Exports {
 impl Exports {
     /// Needs a Tokio runtime.
     pub fn new(database: &Database, limits: ExportLimits) -> Self {
-        let connections = store::export::connections(database, IN_ALL as u32);
-        Self { database: database.clone(), connections, slots: ExportSlots::default(), limits }
+        let connections = store::export::connections(database, IN_ALL);
+        Self { database: database.clone(), connections, slots: ExportSlots::new(IN_ALL as usize), limits }
     }
 
     /// Begins one for a caller, with the ledger as it is now. Nothing is read yet.
